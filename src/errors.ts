@@ -1,0 +1,39 @@
+/**
+ * The one error class of the engine. `code` is stable and documented, `applied` says what became of the change.
+ * Errno numbers exist only at the FUSE boundary.
+ */
+
+export type HoltErrorCode =
+  | 'HOLT_BATCH_TOO_LARGE'
+  | 'HOLT_CLOSED'
+  | 'HOLT_CORRUPT_DATA'
+  | 'HOLT_CORRUPT_FRAME'
+  | 'HOLT_CORRUPT_MANIFEST'
+  | 'HOLT_CORRUPT_WAL'
+  | 'HOLT_FAILED'
+  | 'HOLT_FORMAT'
+  | 'HOLT_FULL'
+  | 'HOLT_INVALID'
+  | 'HOLT_IO'
+  | 'HOLT_KEY_TOO_LONG'
+  | 'HOLT_LOCKED'
+  | 'HOLT_MISSING_WAL'
+  | 'HOLT_MOUNT'
+  | 'HOLT_NOT_A_STORE'
+  | 'HOLT_READ_ONLY'
+  | 'HOLT_VALUE_TOO_LONG'
+
+/** `not-applied`: nothing changed. `unknown`: reopen the store to learn whether the change is there. */
+export type Applied = 'not-applied' | 'unknown'
+
+export class HoltError extends Error {
+  override readonly name = 'HoltError'
+  readonly code: HoltErrorCode
+  readonly applied: Applied
+
+  constructor(code: HoltErrorCode, message: string, options: { applied?: Applied; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.applied = options.applied ?? 'not-applied'
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The seam between transports and filesystem: one method per filesystem operation, synchronous, no wire format in it
+ * except that attributes travel as the 88 bytes of the kernel's `struct fuse_attr` (see inode.ts).
+ *
+ * Every method returns a number: zero or more for success (a length, a handle), or minus an errno. Names and data are
+ * views into the caller's buffers, valid only during the call. Nothing here throws for an expected failure.
+ */
+
+/** Who asks. One object a worker, refilled for each request. */
+export interface Caller {
+  uid: number
+  gid: number
+  pid: number
+}
+
+/** What a SETATTR changes; a field counts only when its flag below is in `valid`. Times: seconds and nanoseconds. */
+export interface AttributeChange {
+  valid: number
+  mode: number
+  uid: number
+  gid: number
+  size: number
+  atime: number
+  atimeNs: number
+  mtime: number
+  mtimeNs: number
+  ctime: number
+  ctimeNs: number
+}
+
+/** Bits of {@link AttributeChange.valid}, numbered as FATTR_* of the FUSE protocol. */
+export const SET_MODE = 1 << 0
+export const SET_UID = 1 << 1
+export const SET_GID = 1 << 2
+export const SET_SIZE = 1 << 3
+export const SET_ATIME = 1 << 4
+export const SET_MTIME = 1 << 5
+export const SET_ATIME_NOW = 1 << 7
+export const SET_MTIME_NOW = 1 << 8
+export const SET_CTIME = 1 << 10
+
+/** Takes directory entries until it is full. */
+export interface DirectorySink {
+  /** Whether `attr` is wanted (READDIRPLUS). */
+  readonly plus: boolean
+  /**
+   * Adds one entry; returns false when it does not fit (it was not added). `type` is the DT_* value, `cookie` the
+   * offset from which the entry after this one is read. With `plus`, `attr` at `attrAt` holds its 88 attribute bytes.
+   */
+  add(
+    ino: number,
+    type: number,
+    cookie: number,
+    name: Uint8Array,
+    nameLength: number,
+    attr: Uint8Array,
+    attrAt: number,
+  ): boolean
+}
+
+/** What statfs answers; counts of blocks of `blockSize` bytes. */
+export interface FilesystemStatistics {
+  blockSize: number
+  blocks: number
+  blocksFree: number
+  blocksAvailable: number
+  files: number
+  filesFree: number
+  nameMax: number
+}
+
+export interface Operations {
+  lookup(caller: Caller, parent: number, name: Uint8Array, attr: Uint8Array, at: number): number
+  /** The kernel dropped `ino` from its cache: an orphan (unlinked while open) can be collected. */
+  forget(ino: number): void
+  getattr(ino: number, attr: Uint8Array, at: number): number
+  setattr(caller: Caller, ino: number, change: AttributeChange, attr: Uint8Array, at: number): number
+  /** Copies the link target to `out` and returns its length. */
+  readlink(ino: number, out: Uint8Array, at: number): number
+  symlink(caller: Caller, parent: number, name: Uint8Array, target: Uint8Array, attr: Uint8Array, at: number): number
+  /** Creates a file, fifo, socket or device node: `mode` has the S_IF* type. Regular files through CREATE come here too. */
+  mknod(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    mode: number,
+    rdev: number,
+    attr: Uint8Array,
+    at: number,
+  ): number
+  mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number, attr: Uint8Array, at: number): number
+  unlink(caller: Caller, parent: number, name: Uint8Array): number
+  rmdir(caller: Caller, parent: number, name: Uint8Array): number
+  /** `flags` are RENAME_* of renameat2; those not supported answer -EINVAL. */
+  rename(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    newParent: number,
+    newName: Uint8Array,
+    flags: number,
+  ): number
+  link(caller: Caller, ino: number, newParent: number, newName: Uint8Array, attr: Uint8Array, at: number): number
+  /** Checks that `ino` can be opened as a file. */
+  open(caller: Caller, ino: number, flags: number): number
+  read(ino: number, offset: number, size: number, out: Uint8Array, at: number): number
+  write(caller: Caller, ino: number, offset: number, data: Uint8Array): number
+  fsync(ino: number, dataOnly: boolean): number
+  release(ino: number): number
+  /** Returns a directory handle, zero or more. */
+  opendir(caller: Caller, ino: number): number
+  readdir(ino: number, handle: number, offset: number, sink: DirectorySink): number
+  releasedir(handle: number): number
+  fsyncdir(ino: number): number
+  statfs(out: FilesystemStatistics): number
+}

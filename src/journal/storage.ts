@@ -1,0 +1,81 @@
+/**
+ * The seam between the store and its host files: engine, journal and data files do all their I/O through it, so that a
+ * test can put a recording or failing back-end underneath. All calls are synchronous and throw the host's error
+ * (`err.code` as in Node's fs). Descriptors are process-wide numbers, valid in every worker thread.
+ */
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+
+export interface Storage {
+  /** Opens a regular file; symbolic links are not followed. `flags` are O_* bits. */
+  open(path: string, flags: number): number
+  close(fd: number): void
+  /** Reads up to `length` bytes; returns fewer only at the end of the file. */
+  read(fd: number, target: Uint8Array, at: number, length: number, position: number): number
+  /** Writes all `length` bytes or throws. */
+  write(fd: number, source: Uint8Array, at: number, length: number, position: number): void
+  size(fd: number): number
+  truncate(fd: number, length: number): void
+  datasync(fd: number): void
+  syncDirectory(path: string): void
+  rename(from: string, to: string): void
+  unlink(path: string): void
+  /** Creates the directory, mode 0700; does nothing when it exists. */
+  mkdir(path: string): void
+  /** Names in a directory, unsorted; an empty list when it does not exist. */
+  list(path: string): string[]
+}
+
+/** The host's own files. */
+export const hostStorage: Storage = {
+  open: (path, flags) => openSync(path, flags | constants.O_NOFOLLOW, 0o600),
+  close: fd => closeSync(fd),
+  read(fd, target, at, length, position) {
+    let done = 0
+    while (done < length) {
+      const n = readSync(fd, target, at + done, length - done, position + done)
+      if (n === 0) break
+      done += n
+    }
+    return done
+  },
+  write(fd, source, at, length, position) {
+    let done = 0
+    while (done < length) done += writeSync(fd, source, at + done, length - done, position + done)
+  },
+  size: fd => fstatSync(fd).size,
+  truncate: (fd, length) => ftruncateSync(fd, length),
+  datasync: fd => fdatasyncSync(fd),
+  syncDirectory(path) {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      fsyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+  },
+  rename: (from, to) => renameSync(from, to),
+  unlink: path => unlinkSync(path),
+  mkdir: path => void mkdirSync(path, { recursive: true, mode: 0o700 }),
+  list(path) {
+    try {
+      return readdirSync(path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  },
+}
