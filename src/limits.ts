@@ -53,5 +53,5 @@ assertLimit((FRAME_SIZE - DATA_START) / 8 + 1 <= 0xffff, 'a child reference does
 assertLimit(8 + MAX_PREFIX <= SPILL_RESERVE, 'a BlobNode does not fit the spill reserve')
 assertLimit(4 * (MAX_KEY + MAX_VALUE) < FRAME_SIZE - DATA_START, 'a frame must hold several of the largest records')
 assertLimit(MAX_RECORD * 2 <= WAL_BUFFER, 'the WAL buffer must hold two of the largest records')
-assertLimit(MAX_PATH + MAX_NAME < MAX_KEY + MAX_NAME && MAX_PATH + 2 <= MAX_KEY, 'a path does not fit a key')
+assertLimit(MAX_PATH + 2 <= MAX_KEY, 'a path does not fit a key')
 assertLimit(MAX_INLINE <= MAX_VALUE, 'an inline file does not fit a value')
