@@ -1,0 +1,216 @@
+/**
+ * A mount from its beginning to its end, seen from the main thread: device, workers, mount(8), signals, and every way out.
+ * The rule for the ways out: the mount goes first. A worker that is blocked in read(2) on the device cannot be stopped,
+ * and the process cannot exit while it is; taking the mount away wakes it.
+ */
+import { closeSync } from 'node:fs'
+import type { Worker } from 'node:worker_threads'
+import createDebug from 'debug'
+import { HoltError } from '../../errors.ts'
+import { startThread } from '../../thread.ts'
+import { GATE_OPEN, GATE_SHUT } from './channel.ts'
+import { createRequestCounters } from './counters.ts'
+import { attach, checkMountPoint, openDevice, run, unmount, unmountNow } from './mount.ts'
+import { findMount, MOUNT_TYPE, mountPointPath } from './mount-table.ts'
+import { TIMEOUTS, type Timeouts } from './reply.ts'
+import type { WorkerInput, WorkerReport } from './worker.ts'
+
+const debug = createDebug('holtfs:fuse')
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Milliseconds that workers get to leave after the connection was aborted, before the process is killed. */
+const LEAVE_PATIENCE = 10_000
+/** Seconds that dirty mapped pages of a busy mount get to be written back when a signal ends it. */
+const SYNC_PATIENCE = 10
+
+export interface ServeOptions {
+  mountpoint: string
+  /** Source of the mount as /proc/mounts shows it: the absolute path of the store. */
+  name: string
+  /** A /dev/fuse descriptor that is mounted already; without it, serve() opens and mounts one. Closed at the end. */
+  fd?: number
+  workers: number
+  /** URL of an ES module that exports `attachOperations(handle): Operations`; each worker imports it. */
+  module: string
+  /** Passed to attachOperations by structured clone: SharedArrayBuffers, descriptors, plain values. */
+  handle: unknown
+  readOnly: boolean
+  /** Mount options as given with -o. */
+  options: readonly string[]
+  timeouts?: Timeouts
+  /** Called once, when the mount answers. */
+  onReady(): void
+  /** From createRequestCounters(workers), for who wants to read them. */
+  requestCounters?: Int32Array<SharedArrayBuffer>
+}
+
+/**
+ * Serves a mount; resolves when it has ended and all workers have left. Handles SIGINT, SIGTERM and SIGHUP meanwhile.
+ * @throws {HoltError} HOLT_MOUNT when it could not be mounted, HOLT_FAILED when a worker crashed (the mount is gone then)
+ */
+export async function serve(options: ServeOptions): Promise<void> {
+  if (options.fd === undefined) checkMountPoint(options.mountpoint)
+  await new Server(options).run()
+}
+
+class Server {
+  readonly #options: ServeOptions
+  readonly #mountpoint: string
+  readonly #fd: number
+  readonly #gate = new Int32Array(new SharedArrayBuffer(4))
+  readonly #workers = new Set<Worker>()
+  readonly #attached = new Milestone()
+  readonly #agreed = new Milestone()
+  readonly #left = new Milestone()
+  #attachedCount = 0
+  #ready = false
+  /** The kernel has said that the mount is gone. */
+  #ended = false
+  #stopping = false
+  #failure: HoltError | undefined
+
+  constructor(options: ServeOptions) {
+    this.#options = options
+    this.#mountpoint = mountPointPath(options.mountpoint)
+    this.#fd = options.fd ?? openDevice()
+  }
+
+  async run(): Promise<void> {
+    const stop = (signal: NodeJS.Signals) => void this.#stop(signal)
+    const exit = () => this.#releaseNow()
+    for (const signal of SIGNALS) process.on(signal, stop)
+    process.on('exit', exit)
+    try {
+      this.#startWorkers()
+      await this.#start()
+    } catch (error) {
+      this.#fail(error instanceof HoltError ? error : new HoltError('HOLT_MOUNT', String(error), { cause: error }))
+    }
+    await this.#left.reached
+    for (const signal of SIGNALS) process.off(signal, stop)
+    process.off('exit', exit)
+    closeSync(this.#fd)
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #start(): Promise<void> {
+    await this.#attached.reached
+    Atomics.store(this.#gate, 0, GATE_OPEN)
+    Atomics.notify(this.#gate, 0)
+    if (this.#options.fd === undefined) {
+      await attach({ ...this.#options, mountpoint: this.#mountpoint, fd: this.#fd })
+      // It may have failed while mount(8) ran: then nobody serves what was just mounted.
+      if (this.#failure !== undefined) return this.#releaseNow()
+      await this.#agreed.reached
+    }
+    this.#ready = true
+    this.#options.onReady()
+  }
+
+  #startWorkers(): void {
+    const { workers, module, handle, timeouts = TIMEOUTS, requestCounters } = this.#options
+    const counters = requestCounters ?? createRequestCounters(workers)
+    for (let worker = 0; worker < workers; worker++) {
+      const input: WorkerInput = { fd: this.#fd, module, handle, worker, timeouts, gate: this.#gate, counters }
+      const thread = startThread(import.meta.url, './worker', { workerData: input })
+      this.#workers.add(thread)
+      thread.on('message', (report: WorkerReport) => this.#onReport(report))
+      thread.on('error', error => this.#fail(crash(worker, error)))
+      thread.on('exit', () => this.#onLeft(worker, thread))
+    }
+  }
+
+  #onReport(report: WorkerReport): void {
+    switch (report.is) {
+      case 'attached':
+        if (++this.#attachedCount === this.#options.workers) this.#attached.reach()
+        break
+      case 'agreed':
+        this.#agreed.reach()
+        break
+      case 'refused':
+        this.#fail(new HoltError('HOLT_MOUNT', report.why))
+        break
+      case 'ended':
+        this.#ended = true
+        break
+    }
+  }
+
+  #onLeft(worker: number, thread: Worker): void {
+    this.#workers.delete(thread)
+    if (!this.#ended) this.#fail(crash(worker, new Error('the thread ended')))
+    if (this.#workers.size > 0) return
+    this.#agreed.miss(new HoltError('HOLT_MOUNT', `${this.#mountpoint} was unmounted while it was being mounted`))
+    this.#left.reach()
+  }
+
+  /** Ends the mount because something broke: nobody may be left waiting for an answer. */
+  #fail(failure: HoltError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = failure
+    debug('%O', failure)
+    this.#releaseNow()
+    this.#attached.miss(failure)
+    this.#agreed.miss(failure)
+    if (this.#workers.size === 0) this.#left.reach()
+    this.#killWhenStuck()
+  }
+
+  /** A signal asks for the end: unmount in order; when files are open, write back what can be and take the mount away. */
+  async #stop(signal: NodeJS.Signals): Promise<void> {
+    debug('%s', signal)
+    if (this.#stopping) return this.#releaseNow()
+    this.#stopping = true
+    if (!this.#ready) return this.#fail(new HoltError('HOLT_MOUNT', `stopped by ${signal} before the mount was ready`))
+    try {
+      await unmount(this.#mountpoint)
+    } catch (error) {
+      debug('busy: %O', error)
+      await run('timeout', [String(SYNC_PATIENCE), 'sync', '-f', this.#mountpoint], 'ignore')
+      this.#releaseNow()
+      this.#killWhenStuck()
+    }
+  }
+
+  /** Takes our mount away at once, without the event loop, and lets no worker wait for one. */
+  #releaseNow(): void {
+    Atomics.store(this.#gate, 0, GATE_SHUT)
+    Atomics.notify(this.#gate, 0)
+    const there = findMount(this.#mountpoint)
+    const ours = there?.type === MOUNT_TYPE && there.source === this.#options.name
+    if (ours) unmountNow(this.#mountpoint, { abort: true })
+  }
+
+  /** The last resort: only the end of the process closes the device when a worker does not leave. */
+  #killWhenStuck(): void {
+    const timer = setTimeout(() => {
+      process.stderr.write(`holtfs: ${this.#failure?.message ?? 'a worker does not end'}; killing the process\n`)
+      process.kill(process.pid, 'SIGKILL')
+    }, LEAVE_PATIENCE)
+    void this.#left.reached.then(() => clearTimeout(timer))
+  }
+}
+
+/** Something that happens once, or turns out to be impossible. */
+class Milestone {
+  readonly reached: Promise<void>
+  reach!: () => void
+  miss!: (error: Error) => void
+
+  constructor() {
+    this.reached = new Promise((resolve, reject) => {
+      this.reach = resolve
+      this.miss = reject
+    })
+    // Missed before anybody waits for it is no unhandled rejection: the failure is kept and thrown by run().
+    this.reached.catch(() => {})
+  }
+}
+
+function crash(worker: number, error: unknown): HoltError {
+  const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return new HoltError('HOLT_FAILED', `FUSE worker ${worker} crashed (${what}); the mount was taken down`, {
+    applied: 'unknown',
+    cause: error,
+  })
+}

@@ -1,0 +1,17 @@
+/**
+ * Starts a worker thread from a module of this package, whether it runs compiled (.js) or from its sources (.ts, under tsx,
+ * whose loader a worker's entry does not get by itself on Node 20).
+ */
+import { Worker, type WorkerOptions } from 'node:worker_threads'
+
+/**
+ * @param from `import.meta.url` of the caller
+ * @param name the module's path relative to the caller, without its extension: `./worker`
+ */
+export function startThread(from: string, name: string, options: WorkerOptions): Worker {
+  if (!from.endsWith('.ts')) return new Worker(new URL(`${name}.js`, from), options)
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'))
+  const entry = JSON.stringify(new URL(`${name}.ts`, from).href)
+  const code = `import(${loader}).then(tsx => { tsx.register(); return import(${entry}) })`
+  return new Worker(code, { ...options, eval: true })
+}
