@@ -90,7 +90,10 @@ export class Journal {
     return journal
   }
 
-  /** Attaches another thread to a started journal; `options` are those of the start. */
+  /**
+   * Attaches another thread to a started journal; `options` are those of the start. The thread must be a Worker with
+   * `trackUnmanagedFds: false`: it may open the segment that others go on writing, and Node would close it at its end.
+   */
   static attach(storage: Storage, directory: string, shared: JournalShared, options: JournalOptions): Journal {
     return new Journal(storage, directory, shared, options)
   }
@@ -377,6 +380,8 @@ export class Journal {
     try {
       this.#ring.seal()
       this.#writePending()
+    } catch {
+      // All records are durable; without the seal only less damage can be told from a torn tail.
     } finally {
       this.#flushLock.unlock()
     }

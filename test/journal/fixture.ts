@@ -1,0 +1,112 @@
+/**
+ * What the journal tests share: a store that has nothing but a log, and bodies that follow from their seq alone, so
+ * that a test knows what each record must hold without having kept it.
+ */
+import { constants } from 'node:fs'
+import { type Durability, Journal } from '../../src/journal/journal.ts'
+import { cutTornTail, replay, type TornTail } from '../../src/journal/replay.ts'
+import { createJournalShared } from '../../src/journal/shared.ts'
+import type { Storage } from '../../src/journal/storage.ts'
+import { PowerCutStorage } from '../support/power-cut-storage.ts'
+
+export const DIRECTORY = '/store/wal'
+
+/** A filesystem in memory with a durable, empty /store. */
+export function emptyStore(): PowerCutStorage {
+  const storage = new PowerCutStorage()
+  storage.mkdir('/store')
+  storage.syncDirectory('/')
+  return storage
+}
+
+export interface Fixture {
+  journal: Journal
+  /** Seqs replayed, their bodies and types already compared. */
+  seqs: number[]
+  torn: TornTail | undefined
+}
+
+export interface FixtureOptions {
+  after?: number
+  durability?: Durability
+  segmentBytes?: number
+  bufferBytes?: number
+  directory?: string
+}
+
+/** The body of record `seq`: 0 to 299 bytes. */
+export function bodyOf(seq: number): Uint8Array {
+  const body = new Uint8Array((seq * 37) % 300)
+  for (let i = 0; i < body.length; i++) body[i] = (seq * 31 + i * 7) & 255
+  return body
+}
+
+export function typeOf(seq: number): number {
+  return 1 + (seq % 255)
+}
+
+/** The seqs above `after`; throws when a record is not what was appended. */
+export function readAll(storage: Storage, after = 0, directory = DIRECTORY): { seqs: number[]; torn?: TornTail } {
+  const seqs: number[] = []
+  const result = replay(storage, directory, after, (type, body, length, seq) => {
+    if (type !== typeOf(seq) || length !== body.length || Buffer.compare(body, bodyOf(seq)) !== 0) {
+      throw new Error(`record ${seq} has another content`)
+    }
+    seqs.push(seq)
+  })
+  if (result.records !== seqs.length || result.lastSeq !== (seqs.at(-1) ?? after)) throw new Error('counts disagree')
+  return result.torn === undefined ? { seqs } : { seqs, torn: result.torn }
+}
+
+/** Opens the log as a store does: replay, cut the torn tail, start. */
+export function openLog(storage: Storage, options: FixtureOptions = {}): Fixture {
+  const directory = options.directory ?? DIRECTORY
+  const after = options.after ?? 0
+  const { seqs, torn } = readAll(storage, after, directory)
+  if (torn !== undefined) cutTornTail(storage, directory, torn)
+  const journal = Journal.start(storage, directory, createJournalShared(options.bufferBytes), seqs.at(-1) ?? after, {
+    durability: options.durability ?? 'process',
+    segmentBytes: options.segmentBytes ?? 1 << 20,
+  })
+  return { journal, seqs, torn }
+}
+
+/** Appends and commits the records that follow, `count` of them, one by one. */
+export function appendRecords(journal: Journal, count: number): void {
+  for (let i = 0; i < count; i++) journal.commit(appendNext(journal))
+}
+
+/** Appends the next record of the only writer without committing it. */
+export function appendNext(journal: Journal): number {
+  const expected = journal.lastSeq() + 1
+  const body = bodyOf(expected)
+  const seq = journal.append(typeOf(expected), body, body.length)
+  if (seq !== expected) throw new Error(`seq ${seq} instead of ${expected}`)
+  return seq
+}
+
+/** 1, 2, … `last`. */
+export function upTo(last: number, after = 0): number[] {
+  return Array.from({ length: last - after }, (_, i) => after + i + 1)
+}
+
+export function readFile(storage: Storage, path: string): Uint8Array {
+  const fd = storage.open(path, constants.O_RDONLY)
+  try {
+    const bytes = new Uint8Array(storage.size(fd))
+    storage.read(fd, bytes, 0, bytes.length, 0)
+    return bytes
+  } finally {
+    storage.close(fd)
+  }
+}
+
+/** Replaces a file's content; the first `length` bytes of `bytes`. */
+export function writeFile(storage: Storage, path: string, bytes: Uint8Array, length = bytes.length): void {
+  const fd = storage.open(path, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC)
+  try {
+    storage.write(fd, bytes, 0, length, 0)
+  } finally {
+    storage.close(fd)
+  }
+}

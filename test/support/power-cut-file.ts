@@ -1,0 +1,88 @@
+/**
+ * The bytes of one file of PowerCutStorage: live bytes as programs see them, durable bytes as the medium has them, and
+ * the 512-byte sectors in which they may differ.
+ */
+import type { Random } from './random.ts'
+
+const SECTOR = 512
+
+export class PowerCutFile {
+  #live: Uint8Array = new Uint8Array(0)
+  #durable: Uint8Array = new Uint8Array(0)
+  #dirty = new Set<number>()
+  size = 0
+  durableSize = 0
+
+  read(target: Uint8Array, at: number, length: number, position: number): number {
+    const n = Math.max(0, Math.min(length, this.size - position))
+    target.set(this.#live.subarray(position, position + n), at)
+    return n
+  }
+
+  write(source: Uint8Array, at: number, length: number, position: number): void {
+    if (length === 0) return
+    const end = position + length
+    this.#live = withRoom(this.#live, end)
+    this.#live.set(source.subarray(at, at + length), position)
+    this.#touch(Math.min(position, this.size), end)
+    this.size = Math.max(this.size, end)
+  }
+
+  truncate(length: number): void {
+    this.#live = withRoom(this.#live, length)
+    this.#live.fill(0, Math.min(length, this.size))
+    this.#touch(Math.min(length, this.size), Math.max(length, this.size))
+    this.size = length
+  }
+
+  datasync(): void {
+    this.#durable = withRoom(this.#durable, this.#live.length)
+    for (const sector of this.#dirty) this.#copySector(sector, this.#durable)
+    this.#dirty.clear()
+    this.durableSize = this.size
+  }
+
+  /** The file after a power cut: what was synced, and of the rest what `random` lets survive (nothing without it). */
+  afterCut(random: Random | undefined): PowerCutFile {
+    const file = new PowerCutFile()
+    const bytes = withRoom(this.#durable.slice(), Math.max(this.#live.length, this.#durable.length))
+    let size = this.durableSize
+    if (random !== undefined) {
+      for (const sector of this.#dirty) if (random() < 0.5) this.#copySector(sector, bytes)
+      size = this.#survivingSize(random)
+    }
+    bytes.fill(0, size)
+    file.#live = bytes
+    file.#durable = bytes.slice()
+    file.size = size
+    file.durableSize = size
+    return file
+  }
+
+  /** The old size, the new one, or a sector boundary between them. */
+  #survivingSize(random: Random): number {
+    const choice = random()
+    if (choice < 0.3) return this.durableSize
+    if (choice < 0.7) return this.size
+    const low = Math.min(this.size, this.durableSize)
+    const high = Math.max(this.size, this.durableSize)
+    const boundary = Math.ceil((low + random() * (high - low)) / SECTOR) * SECTOR
+    return Math.min(boundary, high)
+  }
+
+  #touch(from: number, to: number): void {
+    for (let sector = Math.floor(from / SECTOR); sector * SECTOR < to; sector++) this.#dirty.add(sector)
+  }
+
+  #copySector(sector: number, target: Uint8Array): void {
+    target.set(this.#live.subarray(sector * SECTOR, (sector + 1) * SECTOR), sector * SECTOR)
+  }
+}
+
+function withRoom(bytes: Uint8Array, length: number): Uint8Array {
+  if (bytes.length >= length) return bytes
+  const sectors = Math.ceil(Math.max(length, 2 * bytes.length) / SECTOR)
+  const grown = new Uint8Array(sectors * SECTOR)
+  grown.set(bytes)
+  return grown
+}
