@@ -9,34 +9,26 @@
  * Left to others: what bodies mean, reading (replay.ts), when to sync and trim, the periodic flush of `async`.
  */
 
-import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { MAX_RECORD } from '../limits.ts'
-import { Mutex } from './mutex.ts'
+import { LogWriter } from './log-writer.ts'
 import { recordBytes, SEAL } from './record.ts'
 import { Ring } from './ring.ts'
-import { createSegment, listSegments, SEGMENT_HEADER } from './segments.ts'
+import { listSegments } from './segments.ts'
 import {
   APPENDED,
   DESCRIPTOR,
   DURABLE_SEQ,
   FAILED,
-  FLUSH_LOCK,
   float64Words,
   int32Words,
   type JournalShared,
   LAST_SEQ,
   OPEN,
   PENDING,
-  POSITION,
-  SALT,
-  SEGMENT_FIRST,
   START_SEQ,
-  SYNC_LOCK,
   SYNCS,
-  WRITE_AT,
   WRITES,
   WRITTEN_SEQ,
 } from './shared.ts'
@@ -60,8 +52,6 @@ export interface JournalCounters {
 
 /** With `async`, bytes that wait before a commit writes them. */
 const ASYNC_BYTES = 64 * 1024
-/** Conditions that pass by themselves: the bytes stay in the buffer and a later flush tries again. */
-const RETRIABLE = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
 
 export class Journal {
   readonly #storage: Storage
@@ -70,8 +60,7 @@ export class Journal {
   readonly #ring: Ring
   readonly #words: Int32Array
   readonly #numbers: Float64Array
-  readonly #syncLock: Mutex
-  readonly #flushLock: Mutex
+  readonly #writer: LogWriter
 
   /**
    * Starts writing after a replay that ended at `lastSeq`, in a new segment; one of the same name holds no record and
@@ -86,7 +75,7 @@ export class Journal {
     options: JournalOptions,
   ): Journal {
     const journal = new Journal(storage, directory, shared, options)
-    journal.#start(lastSeq)
+    journal.#writer.begin(lastSeq)
     return journal
   }
 
@@ -105,8 +94,7 @@ export class Journal {
     this.#ring = new Ring(shared)
     this.#words = int32Words(shared)
     this.#numbers = float64Words(shared)
-    this.#syncLock = new Mutex(this.#words, SYNC_LOCK)
-    this.#flushLock = new Mutex(this.#words, FLUSH_LOCK)
+    this.#writer = new LogWriter(storage, directory, shared, this.#ring, options.segmentBytes)
   }
 
   /**
@@ -115,7 +103,7 @@ export class Journal {
    * full and cannot be written for want of space, HOLT_FAILED, HOLT_CLOSED.
    */
   append(type: number, body: Uint8Array, length: number): number {
-    this.#check()
+    this.#writer.check()
     if (type <= SEAL || type > 255) throw new HoltError('HOLT_INVALID', `record type ${type}`)
     if (length > MAX_RECORD || recordBytes(length) > this.#ring.capacity) {
       throw new HoltError('HOLT_BATCH_TOO_LARGE', `a log record of ${length} bytes: at most ${MAX_RECORD}`)
@@ -134,20 +122,20 @@ export class Journal {
    */
   commit(seq: number): void {
     const durability = this.#options.durability
-    if (durability === 'process') this.#writeTo(seq)
-    else if (durability === 'sync') this.#syncTo(seq)
+    if (durability === 'process') this.#writer.writeTo(seq)
+    else if (durability === 'sync') this.#writer.syncTo(seq)
     else if (Atomics.load(this.#words, PENDING) >= ASYNC_BYTES) this.flush()
-    else this.#check()
+    else this.#writer.check()
   }
 
   /** Hands everything appended to the kernel. Throws as commit. */
   flush(): void {
-    this.#writeTo(this.lastSeq())
+    this.#writer.writeTo(this.lastSeq())
   }
 
   /** Makes everything appended before the call durable and returns the seq up to which it is. Throws as commit. */
   sync(): number {
-    return this.#syncTo(this.lastSeq())
+    return this.#writer.syncTo(this.lastSeq())
   }
 
   lastSeq(): number {
@@ -174,10 +162,8 @@ export class Journal {
 
   /** Deletes the segments that hold no record above `seq`; never the current one. Throws HOLT_IO. */
   trim(seq: number): void {
-    this.#check()
-    this.#flushLock.lock()
-    const current = this.#numbers[SEGMENT_FIRST]
-    this.#flushLock.unlock()
+    this.#writer.check()
+    const current = this.#writer.segmentFirst()
     const segments = listSegments(this.#storage, this.#directory)
     try {
       for (let i = 0; i + 1 < segments.length; i++) {
@@ -207,51 +193,12 @@ export class Journal {
     try {
       if (!this.failed()) {
         this.sync()
-        this.#seal()
+        this.#writer.seal()
       }
     } finally {
       Atomics.store(this.#words, OPEN, 0)
       this.#storage.close(this.#words[DESCRIPTOR])
     }
-  }
-
-  #start(lastSeq: number): void {
-    const storage = this.#storage
-    const directory = this.#directory
-    const words = this.#words
-    const numbers = this.#numbers
-    const salt = randomBytes(4).readInt32LE()
-    try {
-      storage.mkdir(directory)
-      storage.syncDirectory(dirname(directory))
-      const segments = listSegments(storage, directory)
-      if (segments.some(segment => segment.first > lastSeq + 1)) {
-        throw new HoltError('HOLT_INVALID', `${directory} holds records after ${lastSeq}`)
-      }
-      const previous = segments.findLast(segment => segment.first <= lastSeq)
-      if (previous !== undefined) syncFile(storage, join(directory, previous.name))
-      words[DESCRIPTOR] = createSegment(storage, directory, lastSeq + 1, salt >>> 0)
-    } catch (cause) {
-      if (cause instanceof HoltError) throw cause
-      throw new HoltError('HOLT_IO', `${directory}: cannot start the log`, { cause })
-    }
-    words[SALT] = salt
-    numbers[LAST_SEQ] = lastSeq
-    numbers[WRITTEN_SEQ] = lastSeq
-    numbers[DURABLE_SEQ] = lastSeq
-    numbers[START_SEQ] = lastSeq
-    numbers[SEGMENT_FIRST] = lastSeq + 1
-    numbers[POSITION] = SEGMENT_HEADER
-    Atomics.store(words, OPEN, 1)
-  }
-
-  #check(): void {
-    if (Atomics.load(this.#words, FAILED) !== 0) {
-      throw new HoltError('HOLT_FAILED', 'a write-ahead log fsync failed earlier: reopen the store', {
-        applied: 'unknown',
-      })
-    }
-    if (Atomics.load(this.#words, OPEN) === 0) throw new HoltError('HOLT_CLOSED', 'the write-ahead log is closed')
   }
 
   #makeRoom(): void {
@@ -261,147 +208,5 @@ export class Journal {
       if (this.failed() || !(error instanceof HoltError) || error.code !== 'HOLT_IO') throw error
       throw new HoltError('HOLT_FULL', 'no space to write the log', { cause: error })
     }
-  }
-
-  #writeTo(seq: number): void {
-    this.#check()
-    this.#flushLock.lock()
-    try {
-      if (this.#numbers[WRITTEN_SEQ] >= seq) return
-      if (this.#numbers[POSITION] < this.#options.segmentBytes) {
-        this.#writePending()
-        return
-      }
-    } finally {
-      this.#flushLock.unlock()
-    }
-    this.#rotateAndWrite(seq)
-  }
-
-  #rotateAndWrite(seq: number): void {
-    this.#syncLock.lock()
-    this.#flushLock.lock()
-    try {
-      if (this.#numbers[WRITTEN_SEQ] < seq) this.#writeRotating()
-    } finally {
-      this.#flushLock.unlock()
-      this.#syncLock.unlock()
-    }
-  }
-
-  #syncTo(seq: number): number {
-    this.#check()
-    this.#syncLock.lock()
-    try {
-      const durable = this.#numbers[DURABLE_SEQ]
-      if (durable >= seq) return durable
-      return this.#lead()
-    } finally {
-      this.#syncLock.unlock()
-    }
-  }
-
-  /** Under SYNC_LOCK: writes and syncs for all who wait. Others append and write while fdatasync runs. */
-  #lead(): number {
-    this.#flushLock.lock()
-    let written = 0
-    try {
-      this.#writeRotating()
-      written = this.#numbers[WRITTEN_SEQ]
-    } finally {
-      this.#flushLock.unlock()
-    }
-    if (this.#numbers[DURABLE_SEQ] < written) this.#datasync(written)
-    return written
-  }
-
-  /** Under SYNC_LOCK and FLUSH_LOCK. */
-  #writeRotating(): void {
-    this.#check()
-    if (Atomics.load(this.#words, PENDING) === 0) return
-    if (this.#numbers[POSITION] >= this.#options.segmentBytes) this.#rotate()
-    this.#writePending()
-  }
-
-  /** Under FLUSH_LOCK. */
-  #writePending(): void {
-    this.#check()
-    const ring = this.#ring
-    ring.snapshot()
-    if (ring.pending === 0) return
-    const fd = this.#words[DESCRIPTOR]
-    const at = this.#words[WRITE_AT]
-    const position = this.#numbers[POSITION]
-    const first = Math.min(ring.pending, ring.capacity - at)
-    try {
-      this.#storage.write(fd, ring.bytes, at, first, position)
-      if (first < ring.pending) this.#storage.write(fd, ring.bytes, 0, ring.pending - first, position + first)
-    } catch (error) {
-      throw this.#failure('write', error, isRetriable(error))
-    }
-    this.#numbers[WRITES] += first < ring.pending ? 2 : 1
-    ring.release()
-  }
-
-  /** Under SYNC_LOCK: everything up to `written` is in the current segment or in earlier, durable ones. */
-  #datasync(written: number): void {
-    try {
-      this.#storage.datasync(this.#words[DESCRIPTOR])
-    } catch (error) {
-      throw this.#failure('sync', error, false)
-    }
-    this.#numbers[SYNCS] += 1
-    this.#ring.setNumber(DURABLE_SEQ, written)
-  }
-
-  /** Under SYNC_LOCK and FLUSH_LOCK: closes the current segment and begins the next one. */
-  #rotate(): void {
-    const written = this.#numbers[WRITTEN_SEQ]
-    if (this.#numbers[DURABLE_SEQ] < written) this.#datasync(written)
-    const first = written + 1
-    const previous = this.#words[DESCRIPTOR]
-    try {
-      this.#words[DESCRIPTOR] = createSegment(this.#storage, this.#directory, first, this.#words[SALT] >>> 0)
-    } catch (error) {
-      throw this.#failure('begin a segment of', error, isRetriable(error))
-    }
-    this.#numbers[SEGMENT_FIRST] = first
-    this.#numbers[POSITION] = SEGMENT_HEADER
-    try {
-      this.#storage.close(previous)
-    } catch {
-      // Its bytes are durable: nothing is lost with the descriptor.
-    }
-  }
-
-  #seal(): void {
-    if (this.#numbers[POSITION] === SEGMENT_HEADER) return
-    this.#flushLock.lock()
-    try {
-      this.#ring.seal()
-      this.#writePending()
-    } catch {
-      // All records are durable; without the seal only less damage can be told from a torn tail.
-    } finally {
-      this.#flushLock.unlock()
-    }
-  }
-
-  #failure(what: string, cause: unknown, retriable: boolean): HoltError {
-    if (!retriable) Atomics.store(this.#words, FAILED, 1)
-    return new HoltError('HOLT_IO', `${this.#directory}: cannot ${what} the log`, { applied: 'unknown', cause })
-  }
-}
-
-function isRetriable(error: unknown): boolean {
-  return RETRIABLE.has((error as NodeJS.ErrnoException).code ?? '')
-}
-
-function syncFile(storage: Storage, path: string): void {
-  const fd = storage.open(path, constants.O_RDWR)
-  try {
-    storage.datasync(fd)
-  } finally {
-    storage.close(fd)
   }
 }

@@ -56,7 +56,7 @@ export class Ring {
     const total = recordBytes(length)
     const scratch = this.#prepare(total)
     scratch.set(this.#bodies.of(body, length), RECORD_HEADER)
-    scratch.fill(0, RECORD_HEADER + length, total)
+    for (let i = RECORD_HEADER + length; i < total; i++) scratch[i] = 0
     this.#lock.lock()
     try {
       if (this.capacity - this.#words[PENDING] < total) return 0

@@ -1,5 +1,7 @@
+import { constants } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { cutTornTail, type TornTail } from '../../src/journal/replay.ts'
 import { appendRecords, DIRECTORY, emptyStore, openLog, readAll, readFile, upTo, writeFile } from './fixture.ts'
 
 const PATH = join(DIRECTORY, '0000000000000001.wal')
@@ -74,4 +76,19 @@ test('a tear is cut durably before a later segment follows it', t => {
   appendRecords(journal, 5)
   journal.sync()
   t.deepEqual(readAll(storage.crash()), { seqs: upTo(8) })
+})
+
+test('a tail once cut stays cut after a power cut', t => {
+  const { bytes } = sizesAfterEach(4)
+  const storage = emptyStore()
+  storage.mkdir(DIRECTORY)
+  storage.syncDirectory('/store')
+  writeFile(storage, PATH, bytes, bytes.length - 5)
+  storage.syncDirectory(DIRECTORY)
+  const fd = storage.open(PATH, constants.O_RDWR)
+  storage.datasync(fd)
+  storage.close(fd)
+  const { torn } = readAll(storage)
+  cutTornTail(storage, DIRECTORY, torn as TornTail)
+  t.deepEqual(readAll(storage.crash()), { seqs: upTo(3) })
 })
