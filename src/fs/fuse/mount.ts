@@ -72,7 +72,7 @@ export function mountOptions(readOnly: boolean, user: readonly string[], fd = 3)
     if (RESERVED.has(key)) throw fail(`mount option ${key} cannot be given; holtfs sets it itself or has no use for it`)
     if (option !== '' && !own.includes(option)) own.push(option)
   }
-  if (readOnly) own.push('ro')
+  if (readOnly && own.at(-1) !== 'ro') own.push('ro')
   return own.join(',')
 }
 

@@ -1,0 +1,32 @@
+/** Parsers of option values for commander: each returns the value or throws InvalidArgumentError with the range. */
+import { InvalidArgumentError } from 'commander'
+
+const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
+
+/** A parser of whole numbers from `least` to `most`. */
+export function wholeNumber(least: number, most: number): (text: string) => number {
+  return text => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+    if (value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`)
+  }
+}
+
+/** A parser of sizes in bytes, with K, M or G (powers of 1024), from `least` to `most` bytes. */
+export function byteSize(least: number, most: number): (text: string) => number {
+  return text => {
+    const match = /^(\d+)([KMG]?)(?:i?B)?$/i.exec(text)
+    const value = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2].toUpperCase()]
+    if (value >= least && value <= most) return value
+    throw new InvalidArgumentError(`Give a size from ${mebibytes(least)} to ${mebibytes(most)}, such as 256M or 1G.`)
+  }
+}
+
+/** For options that may be repeated and hold lists: `-o a,b -o c`. */
+export function commaList(text: string, before: string[]): string[] {
+  return [...before, ...text.split(',').filter(item => item !== '')]
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.floor(bytes / 2 ** 20)}M`
+}

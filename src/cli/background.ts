@@ -1,0 +1,108 @@
+/**
+ * Both sides of a background mount. The parent starts this program again, detached, with its output appended to
+ * STORE/holtfs.log and an IPC channel; the child says "ready" or why not over the channel and then lets go of it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, rmdirSync, statSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { HoltError } from '../errors.ts'
+import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
+import { oneLine } from './program.ts'
+
+/** Name of the server's log in the store's directory. */
+export const LOG_NAME = 'holtfs.log'
+const ROOT_INO = 1
+
+type StartMessage = { is: 'ready' } | { is: 'failed'; why: string }
+
+/**
+ * Starts the server for the command line of this process and waits until the mount answers.
+ * @throws {HoltError} HOLT_MOUNT with the server's own words
+ */
+export async function mountInBackground(store: string, mountpoint: string): Promise<void> {
+  const isNewStore = !existsSync(store)
+  if (isNewStore) mkdirSync(store, { recursive: true, mode: 0o700 })
+  const logPath = join(store, LOG_NAME)
+  const isNewLog = !existsSync(logPath)
+  const log = openSync(logPath, 'a', 0o600)
+  try {
+    await start(log, logPath)
+    checkAnswer(mountpoint)
+  } catch (error) {
+    // A directory that was no store before, and is none now, is left as it was found.
+    if (isNewLog && fstatSync(log).size === 0) unlinkSync(logPath)
+    if (isNewStore) removeIfEmpty(store)
+    throw error
+  } finally {
+    closeSync(log)
+  }
+}
+
+function start(log: number, logPath: string): Promise<void> {
+  const argv = process.argv.slice(1)
+  argv.splice(argv.indexOf('mount', 1) + 1, 0, '--foreground')
+  const child = spawn(process.execPath, [...process.execArgv, ...argv], {
+    detached: true,
+    stdio: ['ignore', log, log, 'ipc'],
+  })
+  const interrupt = () => void child.kill('SIGTERM')
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
+  return startMessage(child, logPath).finally(() => {
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+    if (child.connected) child.disconnect()
+    child.unref()
+  })
+}
+
+function startMessage(child: ChildProcess, logPath: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.on('message', (message: StartMessage) => {
+      if (message.is === 'ready') resolve()
+      else reject(new HoltError('HOLT_MOUNT', message.why))
+    })
+    child.on('error', error => reject(error))
+    child.on('exit', (code, signal) => {
+      reject(new HoltError('HOLT_MOUNT', `the server ended at once (${signal ?? `exit code ${code}`}); see ${logPath}`))
+    })
+  })
+}
+
+/** The server is another process, so asking the mount cannot deadlock. */
+function checkAnswer(mountpoint: string): void {
+  const { ino } = statSync(mountpoint)
+  if (ino !== ROOT_INO || findMount(mountpoint)?.type !== MOUNT_TYPE) {
+    throw new HoltError('HOLT_MOUNT', `the server runs, but ${mountpoint} does not show its root`)
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch {
+    // The server has begun a store in it.
+  }
+}
+
+/** The server's side: the mount answers. Steps out of the directory it was started in, which it must not keep busy. */
+export function reportReady(): void {
+  if (process.send === undefined) return
+  process.chdir('/')
+  process.send({ is: 'ready' } satisfies StartMessage, () => {
+    if (process.connected) process.disconnect()
+  })
+}
+
+/** The server's side: it did not come to a mount. False when nobody listens (any more): then the error is for stderr. */
+export function reportFailure(error: unknown): Promise<boolean> {
+  const { send } = process
+  if (send === undefined || !process.connected) return Promise.resolve(false)
+  const message: StartMessage = { is: 'failed', why: oneLine(error) }
+  return new Promise(resolve => {
+    send.call(process, message, (failure: Error | null) => {
+      if (process.connected) process.disconnect()
+      resolve(failure === null)
+    })
+  })
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+/** The `holtfs` command: nothing but the list of its commands, each from a file of its own. */
+import { registerMount } from './mount.ts'
+import { runProgram } from './program.ts'
+import { registerUmount } from './umount.ts'
+
+await runProgram([
+  // Loaded on demand, so that the short commands do not wait for the engine.
+  program => registerMount(program, async options => (await import('../fs/mount-store.ts')).mountStore(options)),
+  registerUmount,
+])

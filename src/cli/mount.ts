@@ -1,0 +1,101 @@
+/**
+ * `holtfs mount`: serves a store on a directory. In the foreground with -f; else it starts itself again in the background and
+ * returns when the mount answers, or with the one line that says why it does not.
+ */
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { type Command, Option } from 'commander'
+import { HoltError } from '../errors.ts'
+import { FRAME_SIZE, MAX_POOL_FRAMES, MIN_POOL_FRAMES } from '../limits.ts'
+import { byteSize, commaList, wholeNumber } from './arguments.ts'
+import { mountInBackground, reportFailure, reportReady } from './background.ts'
+
+const MAX_WORKERS = 64
+
+export type Durability = 'process' | 'sync' | 'async'
+
+/** What mounting a store takes; see mountStore() in src/fs. */
+export interface MountStoreOptions {
+  /** Absolute path of the store's directory. */
+  store: string
+  mountpoint: string
+  options: string[]
+  workers: number
+  durability: Durability
+  poolBytes: number
+  readOnly: boolean
+  onReady(): void
+}
+
+/** Opens the store, serves it, closes it; resolves when the mount has ended. */
+export type MountStore = (options: MountStoreOptions) => Promise<void>
+
+interface MountArguments {
+  foreground?: boolean
+  o: string[]
+  workers: number
+  durability: Durability
+  pool: number
+  readOnly?: boolean
+  transport: 'builtin' | 'fuse-native'
+}
+
+export function registerMount(program: Command, mountStore: MountStore): void {
+  program
+    .command('mount')
+    .description('serve a store on a directory')
+    .argument('<store>', 'directory of the store; made when it does not exist')
+    .argument('<mountpoint>', 'an existing directory')
+    .option('-f, --foreground', 'stay in the foreground, log to stderr')
+    .option('-o <options>', 'mount options, passed on to mount(8): ro,noatime,nosuid,...', commaList, [])
+    .option('--workers <n>', 'threads that serve requests', wholeNumber(1, MAX_WORKERS), defaultWorkers())
+    .addOption(
+      new Option('--durability <level>', 'when a change is acknowledged')
+        .choices(['process', 'sync', 'async'])
+        .default('process'),
+    )
+    .option(
+      '--pool <size>',
+      'memory for metadata: bytes, or with K, M, G',
+      byteSize(MIN_POOL_FRAMES * FRAME_SIZE, MAX_POOL_FRAMES * FRAME_SIZE),
+      256 * 2 ** 20,
+    )
+    .option('--read-only', 'change nothing (the same as -o ro)')
+    .addOption(
+      new Option('--transport <name>', 'how to talk to the kernel')
+        .choices(['builtin', 'fuse-native'])
+        .default('builtin'),
+    )
+    .action((store: string, mountpoint: string, given: MountArguments) =>
+      runMount(resolve(store), resolve(mountpoint), given, mountStore),
+    )
+}
+
+async function runMount(store: string, mountpoint: string, given: MountArguments, mountStore: MountStore) {
+  if (given.transport === 'fuse-native') {
+    throw new HoltError('HOLT_MOUNT', 'the fuse-native transport is not available yet; use --transport builtin')
+  }
+  if (!given.foreground) return mountInBackground(store, mountpoint)
+  const { o: options, workers, durability, pool: poolBytes } = given
+  const readOnly = given.readOnly === true || options.includes('ro')
+  try {
+    await mountStore({
+      store,
+      mountpoint,
+      options,
+      workers,
+      durability,
+      poolBytes,
+      readOnly,
+      onReady: reportReady,
+    })
+  } catch (error) {
+    if (!(await reportFailure(error))) throw error
+    process.exitCode = 1
+  }
+}
+
+/** One thread a core; never fewer than two, so that one slow fsync does not stop everybody. */
+function defaultWorkers(): number {
+  return Math.min(Math.max(availableParallelism(), 2), 8)
+}
