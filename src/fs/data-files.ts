@@ -1,0 +1,173 @@
+/**
+ * The host files that hold the bytes of files too large for the tree: `data/<xx>/<data id>`, both hexadecimal, xx the
+ * id's low byte. In place, sparse: a host file may be shorter than its inode says (the rest reads as zeros) or missing
+ * (a power cut before the first fsync; all zeros). An id is used for one file only, so a cached descriptor never means
+ * another file.
+ *
+ * One object a thread, with its own descriptors. Who may write or cut what and when is decided elsewhere
+ * (allocation.ts, bytes.ts, truncate.ts).
+ */
+import { constants } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { Storage } from '../journal/storage.ts'
+import { isAbsent } from './errno.ts'
+import { type FsShared, SharedState, W_CREATED, W_SYNCED } from './shared.ts'
+
+/** Descriptors that one thread keeps open. */
+const MAX_DESCRIPTORS = 100
+/** Indexes of `data/` and of the store's directory among the directories to be synced. */
+const TOP = 256
+const STORE = 257
+const ABSENT = -1
+
+export class DataFiles {
+  readonly #storage: Storage
+  readonly #directory: string
+  readonly #words: Int32Array
+  readonly #flags: number
+  /** In order of last use. */
+  readonly #descriptors = new Map<number, number>()
+  #recent = 0
+
+  /** `directory` is the store's `data`; it is made when the first file is. */
+  constructor(storage: Storage, directory: string, shared: FsShared, options: { readOnly?: boolean } = {}) {
+    this.#storage = storage
+    this.#directory = directory
+    this.#words = new SharedState(shared).words
+    this.#flags = options.readOnly === true ? constants.O_RDONLY : constants.O_RDWR
+  }
+
+  /** Creates the empty file of a new id. */
+  create(id: number): void {
+    this.#forgetDescriptor(id)
+    this.#create(id)
+  }
+
+  /** Reads up to `length` bytes; what lies beyond the host file is not filled in. Returns the bytes read. */
+  read(id: number, target: Uint8Array, at: number, length: number, position: number): number {
+    const fd = this.#open(id)
+    return fd === ABSENT ? 0 : this.#storage.read(fd, target, at, length, position)
+  }
+
+  write(id: number, source: Uint8Array, at: number, length: number, position: number): void {
+    let fd = this.#open(id)
+    if (fd === ABSENT) fd = this.#create(id)
+    this.#storage.write(fd, source, at, length, position)
+  }
+
+  /** Bytes of the host file; 0 when it is missing. */
+  size(id: number): number {
+    const fd = this.#open(id)
+    return fd === ABSENT ? 0 : this.#storage.size(fd)
+  }
+
+  /** Cuts the host file to `length` bytes; never extends it. */
+  cut(id: number, length: number): void {
+    const fd = this.#open(id)
+    if (fd !== ABSENT && this.#storage.size(fd) > length) this.#storage.truncate(fd, length)
+  }
+
+  /** Whether this thread has used the file lately. */
+  isOpen(id: number): boolean {
+    return this.#descriptors.has(id)
+  }
+
+  /** Returns when the bytes and the name of the file are on the medium. */
+  sync(id: number): void {
+    const fd = this.#open(id)
+    if (fd !== ABSENT) this.#storage.datasync(fd)
+    const index = id & 0xff
+    this.#syncDirectory(index, this.#folder(index))
+    this.#syncDirectory(TOP, this.#directory)
+    this.#syncDirectory(STORE, dirname(this.#directory))
+  }
+
+  /** Removes the file and frees its space, even while other threads hold descriptors of it. */
+  remove(id: number): void {
+    try {
+      this.cut(id, 0)
+      this.#forgetDescriptor(id)
+      this.#storage.unlink(this.#path(id))
+    } catch (error) {
+      if (!isAbsent(error)) throw error
+    }
+  }
+
+  /** Ids of all host files, `data/<xx>` after `data/<xx>`. */
+  *ids(): Generator<number> {
+    for (let index = 0; index < TOP; index++) {
+      for (const name of this.#storage.list(this.#folder(index))) yield Number.parseInt(name, 16)
+    }
+  }
+
+  /** Closes this thread's descriptors; the object stays usable. */
+  close(): void {
+    for (const fd of this.#descriptors.values()) this.#storage.close(fd)
+    this.#descriptors.clear()
+    this.#recent = 0
+  }
+
+  #open(id: number): number {
+    const fd = this.#descriptors.get(id)
+    if (fd === undefined) return this.#openHost(id, this.#flags)
+    if (id !== this.#recent) {
+      this.#descriptors.delete(id)
+      this.#descriptors.set(id, fd)
+      this.#recent = id
+    }
+    return fd
+  }
+
+  #create(id: number): number {
+    const index = id & 0xff
+    if (Atomics.load(this.#words, W_CREATED + index) <= 1) {
+      this.#storage.mkdir(this.#directory)
+      this.#storage.mkdir(this.#folder(index))
+      Atomics.add(this.#words, W_CREATED + TOP, 1)
+    }
+    const fd = this.#openHost(id, this.#flags | constants.O_CREAT | constants.O_TRUNC)
+    Atomics.add(this.#words, W_CREATED + index, 1)
+    return fd
+  }
+
+  #openHost(id: number, flags: number): number {
+    let fd: number
+    try {
+      fd = this.#storage.open(this.#path(id), flags)
+    } catch (error) {
+      if (isAbsent(error) && (flags & constants.O_CREAT) === 0) return ABSENT
+      throw error
+    }
+    if (this.#descriptors.size >= MAX_DESCRIPTORS) {
+      const [oldest] = this.#descriptors.keys()
+      this.#forgetDescriptor(oldest)
+    }
+    this.#descriptors.set(id, fd)
+    this.#recent = id
+    return fd
+  }
+
+  #forgetDescriptor(id: number): void {
+    const fd = this.#descriptors.get(id)
+    if (fd === undefined) return
+    this.#descriptors.delete(id)
+    this.#storage.close(fd)
+    if (id === this.#recent) this.#recent = 0
+  }
+
+  /** Syncs a directory if something was created in it since it was last synced. */
+  #syncDirectory(index: number, path: string): void {
+    const created = Atomics.load(this.#words, W_CREATED + index)
+    if (Atomics.load(this.#words, W_SYNCED + index) === created) return
+    this.#storage.syncDirectory(path)
+    Atomics.store(this.#words, W_SYNCED + index, created)
+  }
+
+  #folder(index: number): string {
+    return join(this.#directory, index.toString(16).padStart(2, '0'))
+  }
+
+  #path(id: number): string {
+    return join(this.#folder(id & 0xff), id.toString(16).padStart(8, '0'))
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * Errno numbers of the host platform, positive. Operations answer them negated; they exist only at this boundary.
+ */
+import { constants } from 'node:os'
+
+export const {
+  EBUSY,
+  EEXIST,
+  EFBIG,
+  EINVAL,
+  EIO,
+  EISDIR,
+  EMLINK,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOTDIR,
+  ENOTEMPTY,
+  EPERM,
+  EROFS,
+} = constants.errno
+
+/** Minus the errno of a host I/O error; throws it again when it is none (our own errors go to the transport). */
+export function hostErrno(error: unknown): number {
+  const { errno, syscall } = error as NodeJS.ErrnoException
+  if (syscall === undefined || typeof errno !== 'number') throw error
+  return errno < 0 ? errno : -EIO
+}
+
+/** Whether a host call failed because the file does not exist. */
+export function isAbsent(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
+}

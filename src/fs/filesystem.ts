@@ -1,0 +1,226 @@
+/**
+ * The filesystem over one metadata store and its data files: composes the groups of operations. One object a thread;
+ * any number of them may serve one store, over the same {@link FsShared}.
+ *
+ * Permissions, locks and the sticky bit are the kernel's (mount with default_permissions). Access times change only on
+ * request: reading does not touch them.
+ */
+import { statfsSync } from 'node:fs'
+import { MAX_NAME } from '../limits.ts'
+import { Allocation } from './allocation.ts'
+import { Attributes } from './attributes.ts'
+import { Bytes } from './bytes.ts'
+import { FsContext } from './context.ts'
+import type { DataFiles } from './data-files.ts'
+import { Directories } from './directory.ts'
+import { EROFS, hostErrno } from './errno.ts'
+import { InodeRecord, S_IFDIR } from './inode.ts'
+import { ROOT_INO } from './keys.ts'
+import type { Metadata } from './metadata.ts'
+import { Names, placeDirectory } from './names.ts'
+import {
+  type AttributeChange,
+  type Caller,
+  type DirectorySink,
+  type FilesystemStatistics,
+  type Operations,
+  SET_SIZE,
+} from './operations.ts'
+import { Orphans } from './orphans.ts'
+import { Renames } from './rename.ts'
+import type { FsShared } from './shared.ts'
+import { Truncation } from './truncate.ts'
+
+/** Inodes that a volume can number. */
+const INODES = 2 ** 33
+
+export interface FileSystemOptions {
+  /** Every change is answered EROFS; nothing is written. */
+  readOnly: boolean
+  /** A path on the host filesystem whose free space statfs answers. */
+  statfsPath: string
+}
+
+export class FileSystem implements Operations {
+  readonly #context: FsContext
+  readonly #options: FileSystemOptions
+  readonly #allocation: Allocation
+  readonly #attributes: Attributes
+  readonly #names: Names
+  readonly #renames: Renames
+  readonly #directories: Directories
+  readonly #bytes: Bytes
+  readonly #truncation: Truncation
+  readonly #orphans: Orphans
+
+  constructor(metadata: Metadata, data: DataFiles, shared: FsShared, options: FileSystemOptions) {
+    const context = new FsContext(metadata, data, shared, options.readOnly)
+    this.#context = context
+    this.#options = options
+    this.#allocation = new Allocation(context)
+    this.#attributes = new Attributes(context)
+    this.#names = new Names(context)
+    this.#renames = new Renames(context)
+    this.#directories = new Directories(context)
+    this.#bytes = new Bytes(context, this.#allocation)
+    this.#truncation = new Truncation(context, this.#allocation)
+    this.#orphans = new Orphans(context, this.#allocation)
+  }
+
+  /** Creates the root directory, mode 0755, unless it exists. */
+  format(uid: number, gid: number): void {
+    const context = this.#context
+    const root = new InodeRecord()
+    if (context.readInode(ROOT_INO, root)) return
+    context.enter()
+    try {
+      const { seconds, nanoseconds } = context.clock
+      root.reset(ROOT_INO, S_IFDIR | 0o755)
+      placeDirectory(root, ROOT_INO, new Uint8Array(0))
+      root.uid = uid
+      root.gid = gid
+      root.setAtime(seconds, nanoseconds)
+      root.setMtime(seconds, nanoseconds)
+      root.setCtime(seconds, nanoseconds)
+      root.setBtime(seconds, nanoseconds)
+      context.stageInode(root)
+      context.conclude(0)
+    } finally {
+      context.leave()
+    }
+  }
+
+  /**
+   * Removes what the last run left behind: inodes that were open without a name, data files that were in the making
+   * or retired. To be called once at a start, before the first request, while no kernel mount has files open.
+   */
+  collectOrphans(): void {
+    this.#orphans.collect()
+    this.#allocation.collect(true)
+  }
+
+  /** Deletes the host files of data given up since, once that is durable; returns how many. To be called regularly. */
+  collectRetired(): number {
+    return this.#allocation.collect(false)
+  }
+
+  lookup(_caller: Caller, parent: number, name: Uint8Array, attr: Uint8Array, at: number): number {
+    return this.#names.lookup(parent, name, attr, at)
+  }
+
+  forget(ino: number): void {
+    this.#orphans.forget(ino)
+  }
+
+  getattr(ino: number, attr: Uint8Array, at: number): number {
+    return this.#attributes.getattr(ino, attr, at)
+  }
+
+  setattr(caller: Caller, ino: number, change: AttributeChange, attr: Uint8Array, at: number): number {
+    if (this.#context.readOnly) return -EROFS
+    return (change.valid & SET_SIZE) !== 0
+      ? this.#truncation.setattr(caller, ino, change, attr, at)
+      : this.#attributes.setattr(caller, ino, change, attr, at)
+  }
+
+  readlink(ino: number, out: Uint8Array, at: number): number {
+    return this.#names.readlink(ino, out, at)
+  }
+
+  symlink(caller: Caller, parent: number, name: Uint8Array, target: Uint8Array, attr: Uint8Array, at: number): number {
+    return this.#names.symlink(caller, parent, name, target, attr, at)
+  }
+
+  mknod(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    mode: number,
+    rdev: number,
+    attr: Uint8Array,
+    at: number,
+  ): number {
+    return this.#names.mknod(caller, parent, name, mode, rdev, attr, at)
+  }
+
+  mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number, attr: Uint8Array, at: number): number {
+    return this.#names.mkdir(caller, parent, name, mode, attr, at)
+  }
+
+  unlink(_caller: Caller, parent: number, name: Uint8Array): number {
+    return this.#names.unlink(parent, name)
+  }
+
+  rmdir(_caller: Caller, parent: number, name: Uint8Array): number {
+    return this.#names.rmdir(parent, name)
+  }
+
+  rename(
+    _caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    newParent: number,
+    newName: Uint8Array,
+    flags: number,
+  ): number {
+    return this.#renames.rename(parent, name, newParent, newName, flags)
+  }
+
+  link(_caller: Caller, ino: number, newParent: number, newName: Uint8Array, attr: Uint8Array, at: number): number {
+    return this.#names.link(ino, newParent, newName, attr, at)
+  }
+
+  open(_caller: Caller, ino: number, flags: number): number {
+    return this.#bytes.open(ino, flags)
+  }
+
+  read(ino: number, offset: number, size: number, out: Uint8Array, at: number): number {
+    return this.#bytes.read(ino, offset, size, out, at)
+  }
+
+  write(caller: Caller, ino: number, offset: number, data: Uint8Array): number {
+    return this.#bytes.write(caller, ino, offset, data)
+  }
+
+  /** A size is metadata too, so `dataOnly` saves nothing. */
+  fsync(ino: number, _dataOnly: boolean): number {
+    return this.#bytes.fsync(ino)
+  }
+
+  release(_ino: number): number {
+    return 0
+  }
+
+  opendir(_caller: Caller, ino: number): number {
+    return this.#directories.opendir(ino)
+  }
+
+  readdir(ino: number, handle: number, offset: number, sink: DirectorySink): number {
+    return this.#directories.readdir(ino, handle, offset, sink)
+  }
+
+  releasedir(handle: number): number {
+    return this.#directories.releasedir(handle)
+  }
+
+  fsyncdir(_ino: number): number {
+    this.#context.metadata.sync()
+    return 0
+  }
+
+  statfs(out: FilesystemStatistics): number {
+    try {
+      const host = statfsSync(this.#options.statfsPath)
+      out.blockSize = host.bsize
+      out.blocks = host.blocks
+      out.blocksFree = host.bfree
+      out.blocksAvailable = host.bavail
+    } catch (error) {
+      return hostErrno(error)
+    }
+    out.files = INODES
+    out.filesFree = INODES - this.#context.counters.inosUsed
+    out.nameMax = MAX_NAME
+    return 0
+  }
+}

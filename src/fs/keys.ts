@@ -1,0 +1,79 @@
+/**
+ * Builders of the keys that a volume keeps in its tree. The first byte is the namespace:
+ *
+ *   d path        dirent of "/a/b/c"; the children of a directory are the keys under `d path /`
+ *   i ino         inode record            b ino     inline data or symlink target
+ *   o ino         orphan marker           r data id data file that is pending or retired
+ *   s name        store counters          t         never stored: waypoint of a directory exchange
+ *
+ * Numbers are 8 bytes, big-endian, so that they sort.
+ */
+import { MAX_PATH } from '../limits.ts'
+
+export const NS_DIRENT = 0x64
+export const NS_INODE = 0x69
+export const NS_INLINE = 0x62
+export const NS_ORPHAN = 0x6f
+export const NS_RETIRED = 0x72
+const NS_WAYPOINT = 0x74
+
+export const SLASH = 0x2f
+export const ROOT_INO = 1
+
+/** Bytes of a key that is a namespace and a number. */
+export const NUMBER_KEY = 9
+/** Bytes that hold any key of a volume: namespace, path, and the slash that opens a directory's children. */
+export const KEY_BUFFER = 1 + MAX_PATH + 1
+
+const TWO_32 = 4294967296
+
+/** Writes the key of `number` in `namespace` to `out`; its length is {@link NUMBER_KEY}. */
+export function numberKey(out: Uint8Array, namespace: number, number: number): number {
+  const high = Math.floor(number / TWO_32)
+  const low = number >>> 0
+  out[0] = namespace
+  out[1] = high >>> 24
+  out[2] = high >>> 16
+  out[3] = high >>> 8
+  out[4] = high
+  out[5] = low >>> 24
+  out[6] = low >>> 16
+  out[7] = low >>> 8
+  out[8] = low
+  return NUMBER_KEY
+}
+
+/** The number in a key that {@link numberKey} built. */
+export function keyNumber(key: Uint8Array): number {
+  const high = ((key[1] << 24) | (key[2] << 16) | (key[3] << 8) | key[4]) >>> 0
+  const low = ((key[5] << 24) | (key[6] << 16) | (key[7] << 8) | key[8]) >>> 0
+  return high * TWO_32 + low
+}
+
+/**
+ * Writes the key of the dirent `name` below a directory's children prefix and returns its length, -1 when the path
+ * would exceed {@link MAX_PATH}.
+ */
+export function direntKey(out: Uint8Array, prefix: Uint8Array, name: Uint8Array): number {
+  const length = prefix.length + name.length
+  if (length > 1 + MAX_PATH) return -1
+  out.set(prefix)
+  out.set(name, prefix.length)
+  return length
+}
+
+/** Children prefix of the root directory. */
+export const ROOT_PREFIX = Uint8Array.of(NS_DIRENT, SLASH)
+/** Prefix under which nothing is ever stored between two commits. */
+export const WAYPOINT_PREFIX = Uint8Array.of(NS_WAYPOINT, SLASH)
+/** Key of the counters record. */
+export const COUNTERS_KEY = new TextEncoder().encode('scounters')
+
+/** One-byte prefixes for walks over a whole namespace. */
+export const ALL_DIRENTS = Uint8Array.of(NS_DIRENT)
+export const ALL_INODES = Uint8Array.of(NS_INODE)
+export const ALL_INLINE = Uint8Array.of(NS_INLINE)
+export const ALL_ORPHANS = Uint8Array.of(NS_ORPHAN)
+export const ALL_RETIRED = Uint8Array.of(NS_RETIRED)
+/** "From the start" for a cursor. */
+export const NO_KEY = new Uint8Array(0)

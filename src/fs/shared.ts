@@ -1,0 +1,74 @@
+/**
+ * The memory that the FileSystems of all worker threads over one store share: namespace epochs, counters, the clock's
+ * base, directory handles and one lock word per group of inodes. It starts empty with every start of the server and
+ * holds nothing that a crash may not lose. Doubles are changed only inside the metadata store's exclusive section
+ * (the clock's base excepted, where a race costs a millisecond).
+ */
+
+/** What {@link createFsShared} returns; pass it to worker threads as it is. */
+export type FsShared = SharedArrayBuffer
+
+/** Int32 words. */
+export const W_RENAMES_STARTED = 0
+export const W_RENAMES_FINISHED = 1
+export const W_REMOVALS = 2
+export const W_COUNTERS_LOADED = 3
+export const W_SLOT_HINT = 4
+/** Creations and synced creations in each `data/<xx>` (index xx), `data/` (256) and the store's directory (257). */
+export const W_CREATED = 64
+export const W_SYNCED = W_CREATED + 320
+const W_LOCKS = W_SYNCED + 320
+const LOCKS = 1024
+const WORDS = W_LOCKS + LOCKS
+
+/** Float64 values. */
+export const F_CLOCK_BASE = 0
+export const F_COUNTERS = 1
+const DOUBLES = 64
+
+/** Directory handles: see directory.ts. */
+export const SLOT_COUNT = 4096
+export const SLOT_SIZE = 576
+const SLOTS_AT = WORDS * 4 + DOUBLES * 8
+
+/** Allocates the shared memory of one started store. */
+export function createFsShared(): FsShared {
+  const shared = new SharedArrayBuffer(SLOTS_AT + SLOT_COUNT * SLOT_SIZE)
+  // What an earlier run created may not be synced: the first fsync in each data directory has to see to it.
+  new Int32Array(shared, W_CREATED * 4, 258).fill(1)
+  return shared
+}
+
+/** One thread's views of an {@link FsShared}. */
+export class SharedState {
+  readonly words: Int32Array<SharedArrayBuffer>
+  readonly doubles: Float64Array<SharedArrayBuffer>
+  readonly slots: Uint8Array<SharedArrayBuffer>
+  /** The same bytes as {@link slots}. */
+  readonly slotWords: Int32Array<SharedArrayBuffer>
+
+  constructor(shared: FsShared) {
+    this.words = new Int32Array(shared, 0, WORDS)
+    this.doubles = new Float64Array(shared, WORDS * 4, DOUBLES)
+    this.slots = new Uint8Array(shared, SLOTS_AT)
+    this.slotWords = new Int32Array(shared, SLOTS_AT)
+  }
+
+  /**
+   * Waits for the lock of `ino`, which keeps host I/O on its data file and the commit that publishes it together. A
+   * thread holds at most one, and takes it before the exclusive section, never inside.
+   */
+  lock(ino: number): void {
+    const word = W_LOCKS + (ino % LOCKS)
+    // 0 free, 1 held, 2 held with waiters: a futex mutex.
+    for (let spin = 0; spin < 100; spin++) {
+      if (Atomics.compareExchange(this.words, word, 0, 1) === 0) return
+    }
+    while (Atomics.exchange(this.words, word, 2) !== 0) Atomics.wait(this.words, word, 2)
+  }
+
+  unlock(ino: number): void {
+    const word = W_LOCKS + (ino % LOCKS)
+    if (Atomics.exchange(this.words, word, 0) === 2) Atomics.notify(this.words, word, 1)
+  }
+}
