@@ -181,6 +181,10 @@ export class MemoryOperations implements Operations {
     }
     this.inodes.get(parent)!.entries!.delete(text(name))
     this.inodes.get(newParent)!.entries!.set(text(newName), inode.ino)
+    if (inode.entries === undefined) return 0
+    this.inodes.get(parent)!.nlink--
+    this.inodes.get(newParent)!.nlink++
+    inode.parent = newParent
     return 0
   }
 

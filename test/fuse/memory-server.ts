@@ -1,9 +1,21 @@
-/** Serves a MemoryOperations mount: `memory-server.ts MNT [JSON of ServeOptions overrides]`. Prints "ready" when it answers. */
+/**
+ * Serves a MemoryOperations mount: `memory-server.ts MNT [JSON of ServeOptions overrides]`. Prints "ready" when it answers.
+ * With `exitOnTouch` the process calls process.exit(7) at the first request after that.
+ */
 import { countAllRequests, createRequestCounters } from '../../src/fs/fuse/counters.ts'
 import { serve } from '../../src/fs/fuse/serve.ts'
 
 const [mountpoint, overrides = '{}'] = process.argv.slice(2)
 const counters = createRequestCounters(4)
+const { exitOnTouch, ...options } = JSON.parse(overrides)
+
+function ready(): void {
+  console.log('ready')
+  if (!exitOnTouch) return
+  const before = countAllRequests(counters)
+  setInterval(() => countAllRequests(counters) > before && process.exit(7), 10)
+}
+
 try {
   await serve({
     mountpoint,
@@ -13,9 +25,9 @@ try {
     handle: {},
     readOnly: false,
     options: [],
-    onReady: () => console.log('ready'),
+    onReady: ready,
     requestCounters: counters,
-    ...JSON.parse(overrides),
+    ...options,
   })
   console.log(`served ${countAllRequests(counters)} requests`)
 } catch (error) {

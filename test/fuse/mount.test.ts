@@ -199,6 +199,72 @@ test('mount options reach the kernel: ro, nosuid, noexec', async t => {
   t.is(await server.ended, 0)
 })
 
+test('attributes are fresh under every other name and directory, although the kernel may keep them for a day', async t => {
+  const mnt = scratch('mount')
+  const server = new MemoryServer(mnt)
+  t.true(await server.ready, server.err)
+  const script = `mkdir d e; echo abc > a; ln a d/b; ln a e/c; echo x > over; ln over d/over
+    stat -c %h a d/b e/c over d/over . d e | xargs
+    rm d/b;          stat -c %h a e/c | xargs
+    mv over e/c;     stat -c %h a e/c d/over | xargs
+    mkdir d/sub;     stat -c %h d e | xargs
+    mv d/sub e;      stat -c %h d e e/sub | xargs; ls -id e e/sub/.. | awk '{print $1}' | uniq | wc -l
+    rmdir e/sub;     stat -c %h d e | xargs
+    echo more >> a;  stat -c %s a; ln a d/again; stat -c %h,%s a d/again | xargs
+    truncate -s 1 d/again; stat -c %s a; cat a
+    chmod 600 d/again; stat -c %a a; [ -e gone ] || touch gone; stat -c %s gone; rm gone; [ -e gone ] || echo gone`
+  const { out, err } = await shell(script, mnt)
+  const expected = [
+    '3 3 3 2 2 4 2 2',
+    '2 2',
+    '1 2 2',
+    '3 2',
+    '2 3 2',
+    '1',
+    '2 2',
+    '9',
+    '2,9 2,9',
+    '1',
+    'a600',
+    '0',
+    'gone',
+  ]
+  t.deepEqual(out.trim().split('\n'), expected, err)
+  server.child.kill('SIGTERM')
+  t.is(await server.ended, 0)
+})
+
+test('a shared mapping is written back when it is closed, and seen by read', async t => {
+  const mnt = scratch('mount')
+  const server = new MemoryServer(mnt)
+  t.true(await server.ready, server.err)
+  const script = `
+import mmap, os
+fd = os.open('m', os.O_RDWR | os.O_CREAT)
+os.ftruncate(fd, 10000)
+m = mmap.mmap(fd, 10000)
+m[9990:9993] = b'end'
+m.flush()
+print(os.pread(fd, 3, 9990), os.stat('m').st_size)
+m[0:3] = b'top'
+m.close()
+os.close(fd)
+`
+  t.is((await shell(`python3 - <<'END'${script}END`, mnt)).out, "b'end' 10000\n")
+  t.is((await shell('sync -f .; dd if=m bs=4096 count=1 iflag=direct status=none | head -c 3', mnt)).out, 'top')
+  server.child.kill('SIGTERM')
+  t.is(await server.ended, 0)
+})
+
+test('process.exit with a live mount takes the mount away instead of hanging', async t => {
+  const mnt = scratch('mount')
+  const server = new MemoryServer(mnt, { exitOnTouch: true, workers: 2 })
+  t.true(await server.ready, server.err)
+  await shell('stat x', mnt)
+  t.is(await server.ended, 7)
+  t.false(isMounted(mnt))
+})
+
 test('a server that was killed leaves a dead mount that can be unmounted', async t => {
   const mnt = scratch('mount')
   const server = new MemoryServer(mnt)

@@ -159,7 +159,10 @@ class Server {
   /** A signal asks for the end: unmount in order; when files are open, write back what can be and take the mount away. */
   async #stop(signal: NodeJS.Signals): Promise<void> {
     debug('%s', signal)
-    if (this.#stopping) return this.#releaseNow()
+    if (this.#stopping) {
+      this.#releaseNow()
+      return this.#killWhenStuck()
+    }
     this.#stopping = true
     if (!this.#ready) return this.#fail(new HoltError('HOLT_MOUNT', `stopped by ${signal} before the mount was ready`))
     try {
