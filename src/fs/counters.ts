@@ -69,9 +69,9 @@ export class Counters {
     return this.#next(DATA)
   }
 
-  /** Inos given out so far, those of deleted files too; 0 before the first. May be read anywhere. */
+  /** Inos given out so far, those of deleted files too. May be read anywhere. */
   get inosUsed(): number {
-    return this.#shared.doubles[INO]
+    return this.#shared.doubles[INO] || (readCounterBounds(this.#metadata)?.ino ?? 2)
   }
 
   get longestPath(): number {

@@ -91,7 +91,8 @@ export class Directories {
   #list(ino: number, slot: number, offset: number, sink: DirectorySink): number {
     let from = offset
     for (; from < 2; from++) {
-      if (!this.#addRelative(ino, from, sink)) return 0
+      const added = this.#addRelative(ino, from, sink)
+      if (added <= 0) return added
     }
     const { namespace } = this.#context
     for (;;) {
@@ -109,14 +110,15 @@ export class Directories {
     }
   }
 
-  /** Adds `.` or `..`; false when it does not fit. */
-  #addRelative(ino: number, offset: number, sink: DirectorySink): boolean {
+  /** Adds `.` or `..`: 1 added, 0 it does not fit, or minus an errno. */
+  #addRelative(ino: number, offset: number, sink: DirectorySink): number {
     const record = this.#record
-    if (!this.#context.readInode(ino, record)) return false
-    if (offset === 1 && record.parent !== ino && !this.#context.readInode(record.parent, record)) return false
+    if (!this.#context.readInode(ino, record)) return -ENOENT
+    if (!record.isDirectory) return -ENOTDIR
+    if (offset === 1 && !this.#context.readInode(record.parent, record)) return -ENOENT
     record.copyAttr(this.#attr, 0)
     const name = offset === 0 ? DOT : DOT_DOT
-    return sink.add(record.ino, DT_DIR, offset + 1, name, name.length, this.#attr, 0)
+    return sink.add(record.ino, DT_DIR, offset + 1, name, name.length, this.#attr, 0) ? 1 : 0
   }
 
   /** Adds entries until the sink is full, the directory ends, or somebody moves or removes a directory. */
