@@ -6,6 +6,8 @@ import { F_CLOCK_BASE, type SharedState } from './shared.ts'
 
 /** Milliseconds that we may run ahead of `Date.now()`, which rounds down to a millisecond. */
 const MAX_AHEAD = 2
+/** Milliseconds by which the sum of two clocks, as a double, may be wrong: a time never seems to be before Date.now(). */
+const ROUNDING = 0.0005
 
 export class Clock {
   /** The time that {@link tick} read: seconds since 1970 and nanoseconds below 1e9. */
@@ -29,8 +31,8 @@ export class Clock {
     const wall = Date.now()
     let base = doubles[F_CLOCK_BASE]
     const ahead = base + monotonic - wall
-    if (!(ahead >= 0 && ahead <= MAX_AHEAD)) {
-      base = wall - monotonic
+    if (!(ahead >= ROUNDING && ahead <= MAX_AHEAD)) {
+      base = wall - monotonic + 2 * ROUNDING
       doubles[F_CLOCK_BASE] = base
     }
     // Milliseconds since 1970 leave a double no room for nanoseconds: the fractions are added up apart.
