@@ -1,0 +1,73 @@
+/**
+ * Applies the changes of one record to the tree, in order, under the gate. Deterministic: replaying a record on the
+ * state that it was first applied to gives the same tree.
+ */
+import { HoltError } from '../errors.ts'
+import { MAX_KEY, MAX_VALUE } from '../limits.ts'
+import { CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX } from './batch.ts'
+import type { Gate } from './gate.ts'
+import type { Pool } from './pool.ts'
+import { compareBytes } from './walker/bytes.ts'
+import { Erase } from './walker/erase.ts'
+import { Insert } from './walker/insert.ts'
+import { Lookup } from './walker/lookup.ts'
+import { RenamePrefix } from './walker/rename-prefix.ts'
+
+export class Apply {
+  readonly #pool: Pool
+  readonly #lookup: Lookup
+  readonly #insert: Insert
+  readonly #erase: Erase
+  readonly #renamePrefix: RenamePrefix
+  readonly #value = new Uint8Array(MAX_VALUE)
+
+  constructor(pool: Pool, gate: Gate) {
+    this.#pool = pool
+    this.#lookup = new Lookup(pool, gate)
+    this.#insert = new Insert(pool)
+    this.#erase = new Erase(pool)
+    this.#renamePrefix = new RenamePrefix(pool, this.#insert, this.#erase)
+  }
+
+  /** Applies the first `length` bytes of a record's body. Throws HOLT_CORRUPT_WAL when they are not changes. */
+  run(body: Uint8Array, length: number, seq: number): void {
+    this.#pool.seq = seq
+    let at = 0
+    while (at < length) {
+      const kind = body[at]
+      const keyLength = body[at + 2] | (body[at + 3] << 8)
+      const secondLength = body[at + 4] | (body[at + 5] << 8) | (body[at + 6] << 16)
+      const key = at + CHANGE_HEAD
+      const second = key + keyLength
+      const next = second + secondLength
+      if (next > length || keyLength > MAX_KEY || secondLength > MAX_VALUE) {
+        throw new HoltError('HOLT_CORRUPT_WAL', `record ${seq} of the write-ahead log does not hold changes`)
+      }
+      switch (kind) {
+        case CHANGE_PUT:
+          this.#insert.put(body, key, keyLength, body, second, secondLength, seq)
+          break
+        case CHANGE_DELETE:
+          this.#erase.delete(body, key, keyLength)
+          break
+        case CHANGE_RENAME:
+          this.#rename(body, key, keyLength, second, secondLength, seq)
+          break
+        case CHANGE_RENAME_PREFIX:
+          this.#renamePrefix.run(body, key, keyLength, body, second, secondLength)
+          break
+        default:
+          throw new HoltError('HOLT_CORRUPT_WAL', `record ${seq} of the write-ahead log holds change kind ${kind}`)
+      }
+      at = next
+    }
+  }
+
+  #rename(body: Uint8Array, from: number, fromLength: number, to: number, toLength: number, seq: number): void {
+    if (compareBytes(body, from, fromLength, body, to, toLength) === 0) return
+    if (!this.#lookup.get(body, from, fromLength, this.#value, 0)) return
+    const { valueLength } = this.#lookup
+    this.#erase.delete(body, from, fromLength)
+    this.#insert.put(body, to, toLength, this.#value, 0, valueLength, seq)
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * Structure check of the tree: walks every frame from the root and compares what it finds with what the headers and
+ * tables say. Runs under the gate, one frame at a time in the pool. The invariants are numbered in docs/invariants.md.
+ */
+import { DATA_START, FRAME_SHIFT, FRAME_SIZE } from '../limits.ts'
+import type { Gate } from './gate.ts'
+import {
+  BLOB,
+  BLOB_CHILD,
+  H_BLOB,
+  H_DEAD,
+  H_ROOT,
+  H_USED,
+  INNER_COUNT,
+  INNER_TERMINAL,
+  LEAF,
+  LEAF_HEAD,
+  LEAF_KEY_START,
+  LEAF_SUFFIX,
+  NODE4,
+  NODE4_KEYS,
+  NODE16,
+  NODE16_KEYS,
+  offsetOf,
+  PREFIX,
+  PREFIX_CHILD,
+  PREFIX_LENGTH,
+} from './layout.ts'
+import { type Pool, ROOT_BLOB } from './pool.ts'
+import { C_BLOB_HIGH } from './shared.ts'
+import { childCount, findChild, nextChild, nodeSize } from './walker/node.ts'
+
+export interface StructureProblem {
+  code: string
+  blob: number
+  message: string
+}
+
+export interface StructureSummary {
+  blobs: number
+  records: number
+  problems: StructureProblem[]
+}
+
+/** Problems after which the check stops collecting: a broken frame yields thousands. */
+const MOST_PROBLEMS = 1000
+
+/** Checks the whole tree. Reads every blob; changes nothing but what is resident. */
+export function checkStructure(pool: Pool, gate: Gate): StructureSummary {
+  const check = new StructureCheck(pool)
+  const entered = gate.enter()
+  try {
+    return check.run()
+  } finally {
+    gate.leave(entered)
+  }
+}
+
+class StructureCheck {
+  readonly #pool: Pool
+  readonly #seen = new Set<number>()
+  readonly #problems: StructureProblem[] = []
+  #records = 0
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  run(): StructureSummary {
+    const pool = this.#pool
+    const queue = [ROOT_BLOB]
+    for (let blob = queue.pop(); blob !== undefined; blob = queue.pop()) {
+      if (this.#seen.has(blob)) {
+        this.#report('BLOB_SHARED', blob, 'two BlobNodes lead to it')
+        continue
+      }
+      this.#seen.add(blob)
+      try {
+        pool.unpinAll()
+        this.#frame(pool.fetch(blob), blob, queue)
+      } catch (error) {
+        this.#report('FRAME_UNREADABLE', blob, (error as Error).message)
+      }
+      if (this.#problems.length >= MOST_PROBLEMS) break
+    }
+    for (let blob = ROOT_BLOB; blob <= pool.control[C_BLOB_HIGH]; blob++) {
+      if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) !== 0 && !this.#seen.has(blob)) {
+        this.#report('BLOB_UNREACHABLE', blob, 'no BlobNode leads to it')
+      }
+    }
+    this.#diskReferences()
+    return { blobs: this.#seen.size, records: this.#records, problems: this.#problems }
+  }
+
+  /** No two blobs share a disk slot (I6). */
+  #diskReferences(): void {
+    const pool = this.#pool
+    const owner = new Map<number, number>()
+    for (let blob = ROOT_BLOB; blob <= pool.control[C_BLOB_HIGH]; blob++) {
+      const slot = pool.diskSlotOf[blob]
+      if (slot === 0) continue
+      if (owner.has(slot)) this.#report('SLOT_SHARED', blob, `blob ${owner.get(slot)} has the same disk slot`)
+      owner.set(slot, blob)
+      if (pool.diskRefs[slot - 1] === 0) this.#report('SLOT_FREE', blob, 'its disk slot counts as free')
+    }
+  }
+
+  #report(code: string, blob: number, message: string): void {
+    this.#problems.push({ code, blob, message: `blob ${blob}: ${message}` })
+  }
+
+  #frame(slot: number, blob: number, queue: number[]): void {
+    const { u16, u32 } = this.#pool
+    const base = slot << FRAME_SHIFT
+    const used = u32[(base + H_USED) >> 2]
+    const dead = u32[(base + H_DEAD) >> 2]
+    if (u32[(base + H_BLOB) >> 2] !== blob) this.#report('WRONG_BLOB', blob, 'its header names another one')
+    if (used < DATA_START || used > FRAME_SIZE) {
+      this.#report('BAD_SIZE', blob, `${used} bytes used`)
+      return
+    }
+    const root = u16[(base + H_ROOT) >> 1]
+    if (root === 0) {
+      if (blob !== ROOT_BLOB) this.#report('EMPTY_BLOB', blob, 'it holds no key and is not the root')
+    }
+    const live = root === 0 ? 0 : this.#nodes(base, blob, used, queue)
+    if (live >= 0 && live + dead !== used - DATA_START) {
+      this.#report('DEAD_BYTES', blob, `${live} live and ${dead} dead bytes do not add up to ${used - DATA_START} used`)
+    }
+  }
+
+  /** Walks the nodes of a frame; returns their bytes, or -1 when they make no tree. */
+  #nodes(base: number, blob: number, used: number, queue: number[]): number {
+    const pool = this.#pool
+    const { u8, u16, u32 } = pool
+    const stack = [base + H_ROOT]
+    const nodes = new Set<number>()
+    let live = 0
+    for (let refAt = stack.pop(); refAt !== undefined; refAt = stack.pop()) {
+      const node = base + offsetOf(u16[refAt >> 1])
+      const size = nodeSize(pool, node)
+      if (size === 0 || node + size > base + used || nodes.has(node)) {
+        this.#report('BAD_NODE', blob, `kind ${u8[node]} at ${node - base}`)
+        return -1
+      }
+      nodes.add(node)
+      live += size
+      switch (u8[node]) {
+        case LEAF:
+          this.#records++
+          if (u16[(node + LEAF_KEY_START) >> 1] < LEAF_HEAD)
+            this.#report('BAD_LEAF', blob, 'its key starts in its head')
+          break
+        case PREFIX:
+          if (u8[node + PREFIX_LENGTH] === 0) this.#report('EMPTY_PREFIX', blob, `at ${node - base}`)
+          if (u16[(node + PREFIX_CHILD) >> 1] === 0) this.#report('NO_CHILD', blob, `Prefix at ${node - base}`)
+          else stack.push(node + PREFIX_CHILD)
+          break
+        case BLOB:
+          queue.push(u32[(node + BLOB_CHILD) >> 2])
+          break
+        default:
+          this.#inner(base, node, blob, stack)
+      }
+    }
+    return live
+  }
+
+  #inner(base: number, node: number, blob: number, stack: number[]): void {
+    const pool = this.#pool
+    const { u8, u16 } = pool
+    const terminal = u16[(node + INNER_TERMINAL) >> 1]
+    if (terminal !== 0) {
+      stack.push(node + INNER_TERMINAL)
+      const leaf = base + offsetOf(terminal)
+      if (u8[leaf] !== LEAF || u16[(leaf + LEAF_SUFFIX) >> 1] !== 0) {
+        this.#report('BAD_TERMINAL', blob, `the terminal of node ${node - base} is not a leaf without a suffix`)
+      }
+    }
+    let children = 0
+    for (let byte = nextChild(pool, node, 0); byte < 256; byte = nextChild(pool, node, byte + 1)) {
+      children++
+      const child = findChild(pool, node, byte)
+      if (child === 0 || u16[child >> 1] === 0) this.#report('NO_CHILD', blob, `byte ${byte} of node ${node - base}`)
+      else stack.push(child)
+    }
+    if (children !== childCount(pool, node)) {
+      this.#report('CHILD_COUNT', blob, `node ${node - base} has ${children} of ${childCount(pool, node)} children`)
+    }
+    if (children === 0) this.#report('NO_CHILD', blob, `inner node ${node - base} has only a terminal, or nothing`)
+    const keys = u8[node] === NODE4 ? NODE4_KEYS : u8[node] === NODE16 ? NODE16_KEYS : 0
+    for (let i = 1; keys !== 0 && i < u8[node + INNER_COUNT]; i++) {
+      if (u8[node + keys + i - 1] >= u8[node + keys + i]) this.#report('KEY_ORDER', blob, `node ${node - base}`)
+    }
+  }
+}

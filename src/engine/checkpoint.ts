@@ -1,0 +1,241 @@
+/**
+ * A checkpoint round: a cut of the tree written to fresh disk slots and committed by one manifest record (DESIGN:
+ * epochs, cuts and checkpoint rounds). Any thread may run one; the round lock keeps it to one at a time.
+ *
+ * A crash or error anywhere leaves the previous checkpoint and its WAL suffix as they were: no live slot is written
+ * (I5), nothing is trimmed before the commit (I7), and what was dirty stays dirty.
+ */
+import { HoltError } from '../errors.ts'
+import type { Journal } from '../journal/journal.ts'
+import { Mutex } from '../journal/mutex.ts'
+import type { Storage } from '../journal/storage.ts'
+import { FRAME_SHIFT } from '../limits.ts'
+import type { Gate } from './gate.ts'
+import { appendCheckpoint, isOvergrown, writeWhole } from './manifest.ts'
+import { hostError, type Pool, ROOT_BLOB } from './pool.ts'
+import {
+  C_BLOB_HIGH,
+  C_DISK_HINT,
+  C_EPOCH,
+  C_FAILED,
+  C_MANIFEST_SIZE,
+  C_ROUND_LOCK,
+  C_SLOT_FREED,
+  N_CHECKPOINT_SEQ,
+  N_WAL_AT_ROUND,
+} from './shared.ts'
+
+/** A frame image of the cut: where it is, and what the tables said about its blob at the cut. */
+interface Image {
+  blob: number
+  slot: number
+  recorded: number
+  /** Disk slot it is written to; -1 until then. */
+  disk: number
+}
+
+/** A blob whose newest image is on disk already, in a slot that the last checkpoint does not know. */
+interface Move {
+  blob: number
+  diskSlot: number
+}
+
+interface Cut {
+  seq: number
+  epoch: number
+  images: Image[]
+  moves: Move[]
+}
+
+export class Checkpoint {
+  readonly #pool: Pool
+  readonly #gate: Gate
+  readonly #journal: Journal
+  readonly #storage: Storage
+  readonly #directory: string
+  readonly #lock: Mutex
+  readonly #numbers: Float64Array
+
+  constructor(pool: Pool, gate: Gate, journal: Journal, storage: Storage, directory: string) {
+    this.#pool = pool
+    this.#gate = gate
+    this.#journal = journal
+    this.#storage = storage
+    this.#directory = directory
+    this.#lock = new Mutex(pool.control, C_ROUND_LOCK)
+    this.#numbers = pool.numbers
+  }
+
+  /**
+   * Runs one round. Returns false when the last checkpoint already holds everything. Must not be called inside the gate.
+   * @throws HoltError HOLT_FULL or HOLT_IO when it could not be written: the store goes on and a later round can
+   * succeed, unless an fsync failed (HOLT_FAILED from then on).
+   */
+  run(): boolean {
+    this.#lock.lock()
+    try {
+      const cut = this.#cut()
+      if (cut.images.length === 0 && cut.moves.length === 0 && cut.seq === this.#numbers[N_CHECKPOINT_SEQ]) return false
+      this.#write(cut)
+      this.#pool.count('rounds')
+      this.#pool.count('roundFrames', cut.images.length)
+      return true
+    } finally {
+      this.#lock.unlock()
+    }
+  }
+
+  /** Stops mutations for a moment and notes what the tree consists of. */
+  #cut(): Cut {
+    const pool = this.#pool
+    const entered = this.#gate.enter()
+    try {
+      const epoch = pool.control[C_EPOCH]
+      const cut: Cut = { seq: this.#journal.lastSeq(), epoch, images: [], moves: [] }
+      for (let slot = 0; slot < pool.frames; slot++) {
+        const blob = pool.blobOf[slot]
+        if (blob === 0 || pool.dirty[slot] === 0) continue
+        cut.images.push({ blob, slot, recorded: pool.diskSlotOf[blob], disk: -1 })
+        Atomics.store(pool.cut, slot, 1)
+      }
+      const high = pool.control[C_BLOB_HIGH]
+      for (let blob = ROOT_BLOB; blob <= high; blob++) {
+        const resident = pool.slotOf[blob]
+        if (resident !== 0 && pool.dirty[resident - 1] !== 0) continue
+        const diskSlot = pool.diskSlotOf[blob]
+        if (diskSlot === pool.committedOf[blob]) continue
+        if (diskSlot !== 0) pool.retainDisk(diskSlot - 1)
+        cut.moves.push({ blob, diskSlot })
+      }
+      this.#numbers[N_WAL_AT_ROUND] = this.#journal.appendedBytes()
+      Atomics.store(pool.control, C_EPOCH, epoch + 1)
+      return cut
+    } finally {
+      this.#gate.leave(entered)
+    }
+  }
+
+  #write(cut: Cut): void {
+    const pool = this.#pool
+    try {
+      this.#journal.sync()
+      for (const image of cut.images) this.#writeImage(image)
+      this.#settle(() => pool.file!.datasync(), false)
+      this.#settle(() => this.#commitManifest(cut), true)
+    } catch (cause) {
+      pool.count('failedRounds')
+      this.#abandon(cut)
+      throw hostError('a checkpoint round failed', cause)
+    }
+    this.#install(cut)
+    this.#journal.trim(cut.seq)
+  }
+
+  #writeImage(image: Image): void {
+    const pool = this.#pool
+    const disk = pool.allocateDisk()
+    image.disk = disk
+    pool.file!.copy(pool.u8, image.slot << FRAME_SHIFT)
+    this.#letGo(image.slot)
+    pool.file!.writeCopy(disk)
+  }
+
+  /** The image is copied (or given up): writers may change the frame, and a slot left behind is free. */
+  #letGo(slot: number): void {
+    const { control, cut } = this.#pool
+    Atomics.store(cut, slot, 0)
+    Atomics.add(control, C_SLOT_FREED, 1)
+    Atomics.notify(control, C_SLOT_FREED)
+  }
+
+  /**
+   * After a failed fsync nobody knows what is on the medium: the store takes no more changes until it is reopened. Only
+   * a manifest append for which there is no space may be tried again.
+   */
+  #settle(step: () => void, mayLackSpace: boolean): void {
+    try {
+      step()
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException
+      if (!mayLackSpace || (code !== 'ENOSPC' && code !== 'EDQUOT')) Atomics.store(this.#pool.control, C_FAILED, 1)
+      throw cause
+    }
+  }
+
+  #commitManifest(cut: Cut): void {
+    const { control, committedOf } = this.#pool
+    const count = cut.images.length + cut.moves.length
+    const pairs = new Uint32Array(2 * count)
+    let at = 0
+    for (const image of cut.images) {
+      pairs[at++] = image.blob
+      pairs[at++] = image.disk + 1
+    }
+    for (const move of cut.moves) {
+      pairs[at++] = move.blob
+      pairs[at++] = move.diskSlot
+    }
+    const high = control[C_BLOB_HIGH]
+    if (!isOvergrown(control[C_MANIFEST_SIZE], high)) {
+      const size = control[C_MANIFEST_SIZE]
+      control[C_MANIFEST_SIZE] = appendCheckpoint(this.#storage, this.#directory, size, cut, pairs, count)
+      return
+    }
+    const slots = committedOf.slice(0, high + 1)
+    for (let i = 0; i < at; i += 2) slots[pairs[i]] = pairs[i + 1]
+    const whole = new Uint32Array(2 * (high + 1))
+    let live = 0
+    for (let blob = ROOT_BLOB; blob <= high; blob++) {
+      if (slots[blob] === 0) continue
+      whole[2 * live] = blob
+      whole[2 * live + 1] = slots[blob]
+      live++
+    }
+    control[C_MANIFEST_SIZE] = writeWhole(this.#storage, this.#directory, cut, whole, live)
+  }
+
+  /** The round is committed: the tables follow, and the slots that only the previous checkpoint used become free. */
+  #install(cut: Cut): void {
+    const pool = this.#pool
+    const entered = this.#gate.enter()
+    try {
+      for (const { blob, recorded, disk } of cut.images) {
+        this.#setCommitted(blob, disk + 1)
+        const resident = pool.slotOf[blob]
+        if (resident === 0 || pool.diskSlotOf[blob] !== recorded) continue
+        // Not stolen, freed or written elsewhere since the cut: this is its newest image on disk.
+        pool.retainDisk(disk)
+        pool.setCurrent(blob, disk + 1)
+        if (pool.dirty[resident - 1] <= cut.epoch) pool.dirty[resident - 1] = 0
+      }
+      for (const { blob, diskSlot } of cut.moves) this.#setCommitted(blob, diskSlot)
+      this.#numbers[N_CHECKPOINT_SEQ] = cut.seq
+      Atomics.store(pool.control, C_DISK_HINT, 0)
+    } finally {
+      this.#gate.leave(entered)
+    }
+  }
+
+  #setCommitted(blob: number, diskSlot: number): void {
+    const pool = this.#pool
+    const old = pool.committedOf[blob]
+    pool.committedOf[blob] = diskSlot
+    if (old !== 0) pool.releaseDisk(old - 1)
+  }
+
+  #abandon(cut: Cut): void {
+    for (const image of cut.images) this.#letGo(image.slot)
+    // The manifest record may be on the medium after all: then its slots must stay as they are.
+    if (Atomics.load(this.#pool.control, C_FAILED) !== 0) return
+    for (const image of cut.images) {
+      if (image.disk >= 0) this.#pool.releaseDisk(image.disk)
+    }
+    for (const { diskSlot } of cut.moves) if (diskSlot !== 0) this.#pool.releaseDisk(diskSlot - 1)
+  }
+}
+
+/** Whether an fsync of frames or manifest failed earlier. */
+export function assertNotFailed(pool: Pool): void {
+  if (Atomics.load(pool.control, C_FAILED) === 0) return
+  throw new HoltError('HOLT_FAILED', 'the store failed earlier and takes no more changes: reopen it')
+}

@@ -1,0 +1,103 @@
+/**
+ * frames.dat: an array of frame-sized slots. Writes an image with its page checksums, and reads one back, refusing any
+ * that is not byte for byte the blob that was asked for (misdirected write, stale slot, bit rot: I6). Which slot holds
+ * which blob is the manifest's knowledge, not the file's.
+ */
+import { crc32 } from 'node:zlib'
+import { HoltError } from '../errors.ts'
+import type { Storage } from '../journal/storage.ts'
+import { DATA_START, FRAME_SHIFT, FRAME_SIZE, PAGE_SIZE } from '../limits.ts'
+import {
+  FORMAT_VERSION,
+  FRAME_MAGIC_HIGH,
+  FRAME_MAGIC_LOW,
+  H_BLOB,
+  H_CRC,
+  H_FORMAT,
+  H_MAGIC,
+  H_PAGE_CRCS,
+  H_USED,
+} from './layout.ts'
+
+const PAGES = FRAME_SIZE / PAGE_SIZE
+
+export class FrameFile {
+  readonly #storage: Storage
+  readonly #fd: number
+  /** Private copy in which an image is sealed, so that the pool's frame may change while it is written. */
+  readonly #scratch = new Uint8Array(FRAME_SIZE)
+  readonly #words = new Uint32Array(this.#scratch.buffer)
+  readonly #pages: Uint8Array[] = []
+
+  constructor(storage: Storage, fd: number) {
+    this.#storage = storage
+    this.#fd = fd
+    for (let page = 0; page < PAGES; page++) {
+      this.#pages.push(this.#scratch.subarray(page * PAGE_SIZE, page === 0 ? H_CRC : (page + 1) * PAGE_SIZE))
+    }
+  }
+
+  /** Copies the frame at `base` of the pool aside; {@link writeCopy} writes that copy. */
+  copy(pool: Uint8Array, base: number): void {
+    const used = Math.min(FRAME_SIZE, Math.max(DATA_START, new DataView(pool.buffer).getUint32(base + H_USED, true)))
+    this.#scratch.set(pool.subarray(base, base + used))
+    this.#scratch.fill(0, used, Math.ceil(used / PAGE_SIZE) * PAGE_SIZE)
+  }
+
+  /** Seals the copy with its checksums and writes it to a slot. Throws the host's error. */
+  writeCopy(slot: number): void {
+    const usedPages = Math.ceil(this.#words[H_USED >> 2] / PAGE_SIZE)
+    for (let page = 1; page < PAGES; page++) {
+      this.#words[(H_PAGE_CRCS >> 2) + page - 1] = page < usedPages ? crc32(this.#pages[page]) : 0
+    }
+    this.#words[H_CRC >> 2] = crc32(this.#pages[0])
+    this.#storage.write(this.#fd, this.#scratch, 0, usedPages * PAGE_SIZE, slot * FRAME_SIZE)
+  }
+
+  /**
+   * Reads a slot into the pool frame at index `frame` and verifies it.
+   * @throws HoltError HOLT_CORRUPT_FRAME when it is not an intact image of `blob`; HOLT_IO when it cannot be read.
+   */
+  read(slot: number, blob: number, pool: Uint8Array, frame: number): void {
+    const base = frame << FRAME_SHIFT
+    let length: number
+    try {
+      length = this.#storage.read(this.#fd, pool, base, FRAME_SIZE, slot * FRAME_SIZE)
+    } catch (cause) {
+      throw new HoltError('HOLT_IO', `cannot read slot ${slot} of frames.dat: ${(cause as Error).message}`, { cause })
+    }
+    const problem = verifyFrame(pool.subarray(base, base + FRAME_SIZE), length, blob)
+    if (problem !== '') {
+      throw new HoltError(
+        'HOLT_CORRUPT_FRAME',
+        `slot ${slot} of frames.dat should hold blob ${blob}, but ${problem}: restore the store from a backup`,
+      )
+    }
+  }
+
+  datasync(): void {
+    this.#storage.datasync(this.#fd)
+  }
+}
+
+/** Says what is wrong with a frame image of which `length` bytes could be read; '' when it is intact. */
+export function verifyFrame(frame: Uint8Array, length: number, blob: number): string {
+  const view = new DataView(frame.buffer, frame.byteOffset)
+  if (length < PAGE_SIZE) return 'the file ends before it'
+  if (view.getUint32(H_MAGIC, true) !== FRAME_MAGIC_LOW || view.getUint32(H_MAGIC + 4, true) !== FRAME_MAGIC_HIGH) {
+    return 'it is not a frame'
+  }
+  if (view.getUint32(H_CRC, true) !== crc32(frame.subarray(0, H_CRC))) return 'its header checksum is wrong'
+  if (view.getUint32(H_FORMAT, true) !== FORMAT_VERSION) return 'its format is not known to this version'
+  const found = view.getUint32(H_BLOB, true)
+  if (found !== blob) return `it holds blob ${found}`
+  const used = view.getUint32(H_USED, true)
+  if (used < DATA_START || used > FRAME_SIZE) return 'its size is impossible'
+  const usedPages = Math.ceil(used / PAGE_SIZE)
+  if (length < usedPages * PAGE_SIZE) return 'the file ends inside it'
+  for (let page = 1; page < usedPages; page++) {
+    const sum = crc32(frame.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
+    if (sum !== view.getUint32(H_PAGE_CRCS + (page - 1) * 4, true)) return `the checksum of its page ${page} is wrong`
+  }
+  return ''
+}

@@ -1,0 +1,85 @@
+/**
+ * The background thread: watches the store's shared words and puts work on a queue - checkpoint rounds when the log or
+ * the dirty frames have grown or time has passed, and the periodic sync of the log. A task that is queued already is
+ * merged; one that fails with an I/O error is tried again, later each time.
+ */
+import { workerData } from 'node:worker_threads'
+import Queue from 'better-queue'
+import createDebug from 'debug'
+import { HoltError } from '../errors.ts'
+import type { MaintenanceData } from './maintenance.ts'
+import { attachStore } from './store.ts'
+
+const debug = createDebug('holtfs:maintenance')
+
+/** Milliseconds between two looks at the store. */
+const LOOK = 50
+/** Milliseconds after which changes are synced to the medium, as ext4's commit interval, and checkpointed. */
+const SYNC_EVERY = 1000
+const ROUND_EVERY = 30_000
+const ROUND_WAL_BYTES = 16 << 20
+
+type Task = { id: 'round' | 'sync' }
+
+const { handle, stop } = workerData as MaintenanceData
+const stopWord = new Int32Array(stop)
+const tree = attachStore(handle)
+
+let syncedAt = Date.now()
+let roundAt = Date.now()
+let roundBytes = 0
+
+const queue = new Queue<Task, void>(
+  (task, done) => {
+    try {
+      if (task.id === 'sync') tree.sync()
+      else round()
+      done(null)
+    } catch (error) {
+      const failed = error instanceof HoltError && error.code === 'HOLT_FAILED'
+      debug('%s failed%s: %s', task.id, failed ? ' for good' : '', (error as Error).message)
+      done(failed ? null : error)
+    }
+  },
+  {
+    maxRetries: 8,
+    retryDelay: 500,
+    precondition: ready => ready(null, stopWord[0] === 0),
+    preconditionRetryTimeout: LOOK,
+    priority: (task, ready) => ready(null, task.id === 'round' ? 1 : 2),
+  },
+)
+
+function round(): void {
+  const started = performance.now()
+  roundAt = Date.now()
+  roundBytes = tree.stats().journal?.bytes ?? 0
+  if (tree.checkpoint()) debug('round in %d ms', Math.round(performance.now() - started))
+}
+
+function look(): void {
+  if (Atomics.load(stopWord, 0) !== 0) {
+    clearInterval(timer)
+    Atomics.store(stopWord, 0, 2)
+    Atomics.notify(stopWord, 0)
+    return
+  }
+  const stats = tree.stats()
+  const now = Date.now()
+  const bytes = (stats.journal?.bytes ?? 0) - roundBytes
+  const isDirty = stats.lastSeq > stats.checkpointSeq
+  const isCrowded = stats.dirtyFrames * 2 > stats.poolFrames
+  if (
+    bytes > ROUND_WAL_BYTES ||
+    (isCrowded && now - roundAt > SYNC_EVERY) ||
+    (isDirty && now - roundAt > ROUND_EVERY)
+  ) {
+    queue.push({ id: 'round' })
+  }
+  if (now - syncedAt > SYNC_EVERY && stats.lastSeq > stats.durableSeq) {
+    syncedAt = now
+    queue.push({ id: 'sync' })
+  }
+}
+
+const timer = setInterval(look, LOOK)

@@ -1,0 +1,212 @@
+/**
+ * The manifest: a log of checkpoints. Each record says up to which seq the frames hold everything and which blobs
+ * moved to which disk slots; its fdatasync is the commit point of a round. The sum of all records is the mapping to
+ * start from. It is rewritten whole, to a new file that replaces it, when it has grown.
+ *
+ * A record that is cut off at the end was never committed and is dropped. A bad record with a good one behind it is
+ * damage, and the store does not open.
+ */
+import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { HoltError } from '../errors.ts'
+import type { Storage } from '../journal/storage.ts'
+import { MAX_BLOBS } from '../limits.ts'
+import { FORMAT_VERSION } from './layout.ts'
+import { MAX_DISK_SLOTS } from './shared.ts'
+
+export const MANIFEST = 'manifest'
+const FRESH = 'manifest.new'
+
+/** "HOLT" "MAN1". */
+const MAGIC_LOW = 0x544c4f48
+const MAGIC_HIGH = 0x314e414d
+const HEADER = 32
+/** "CKPT". */
+const RECORD_MAGIC = 0x54504b43
+const RECORD_HEAD = 24
+const PAIR = 8
+
+/** Bytes above which the manifest is rewritten, when it is also several times its smallest size. */
+const REWRITE_BYTES = 1 << 20
+
+export interface Checkpoint {
+  /** Seq up to which the mapped frames hold everything. */
+  seq: number
+  epoch: number
+}
+
+export interface ManifestState extends Checkpoint {
+  /** Disk slot + 1 by blob id. */
+  slots: Map<number, number>
+  /** Bytes of the file that hold intact records. */
+  size: number
+}
+
+/** Writes the manifest of an empty store, durably. */
+export function createManifest(storage: Storage, directory: string): void {
+  writeWhole(storage, directory, { seq: 0, epoch: 1 }, new Uint32Array(0), 0)
+}
+
+/** Whether the directory holds a manifest. */
+export function hasManifest(storage: Storage, directory: string): boolean {
+  return storage.list(directory).includes(MANIFEST)
+}
+
+/**
+ * Reads the manifest.
+ * @throws HoltError HOLT_CORRUPT_MANIFEST, HOLT_FORMAT (made by a newer version), HOLT_IO
+ */
+export function readManifest(storage: Storage, directory: string): ManifestState {
+  const path = join(directory, MANIFEST)
+  const bytes = readWhole(storage, path)
+  const view = new DataView(bytes.buffer)
+  checkHeader(view, bytes, path)
+  const state: ManifestState = { seq: 0, epoch: 1, slots: new Map(), size: HEADER }
+  while (state.size < bytes.length) {
+    const length = recordLength(view, bytes, state.size)
+    if (length === 0) break
+    readRecord(view, state.size, state)
+    state.size += length
+  }
+  for (let at = state.size + 4; at + RECORD_HEAD < bytes.length; at += 4) {
+    if (view.getUint32(at, true) === RECORD_MAGIC && recordLength(view, bytes, at) !== 0) {
+      throw corrupt(path, `the record at byte ${state.size} is damaged`)
+    }
+  }
+  if (state.size === HEADER) throw corrupt(path, 'it holds no checkpoint')
+  return state
+}
+
+function readWhole(storage: Storage, path: string): Uint8Array<ArrayBuffer> {
+  try {
+    const fd = storage.open(path, constants.O_RDONLY)
+    try {
+      const bytes = new Uint8Array(storage.size(fd))
+      storage.read(fd, bytes, 0, bytes.length, 0)
+      return bytes
+    } finally {
+      storage.close(fd)
+    }
+  } catch (cause) {
+    throw new HoltError('HOLT_IO', `cannot read ${path}: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function checkHeader(view: DataView, bytes: Uint8Array, path: string): void {
+  if (
+    bytes.length < HEADER ||
+    view.getUint32(0, true) !== MAGIC_LOW ||
+    view.getUint32(4, true) !== MAGIC_HIGH ||
+    view.getUint32(HEADER - 4, true) !== crc32(bytes.subarray(0, HEADER - 4))
+  ) {
+    throw corrupt(path, 'its header is damaged')
+  }
+  const format = view.getUint32(8, true)
+  if (format > FORMAT_VERSION) {
+    throw new HoltError(
+      'HOLT_FORMAT',
+      `the store has format ${format}, this version of holtfs reads up to ${FORMAT_VERSION}: use a newer holtfs`,
+    )
+  }
+}
+
+/** Length of the intact record at `at`, or 0. */
+function recordLength(view: DataView, bytes: Uint8Array, at: number): number {
+  if (at + RECORD_HEAD + 4 > bytes.length || view.getUint32(at, true) !== RECORD_MAGIC) return 0
+  const length = view.getUint32(at + 4, true)
+  if (length < RECORD_HEAD + 4 || at + length > bytes.length) return 0
+  return view.getUint32(at + length - 4, true) === crc32(bytes.subarray(at, at + length - 4)) ? length : 0
+}
+
+function readRecord(view: DataView, at: number, state: ManifestState): void {
+  state.seq = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4294967296
+  state.epoch = view.getUint32(at + 16, true)
+  const pairs = view.getUint32(at + 20, true)
+  for (let i = 0, pair = at + RECORD_HEAD; i < pairs; i++, pair += PAIR) {
+    const blob = view.getUint32(pair, true)
+    const slot = view.getUint32(pair + 4, true)
+    if (blob >= MAX_BLOBS || slot > MAX_DISK_SLOTS) throw corrupt(MANIFEST, `it maps blob ${blob} to slot ${slot}`)
+    if (slot === 0) state.slots.delete(blob)
+    else state.slots.set(blob, slot)
+  }
+}
+
+function encodeRecord(checkpoint: Checkpoint, pairs: Uint32Array, count: number): Uint8Array {
+  const length = RECORD_HEAD + count * PAIR + 4
+  const bytes = new Uint8Array(length)
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, RECORD_MAGIC, true)
+  view.setUint32(4, length, true)
+  view.setUint32(8, checkpoint.seq >>> 0, true)
+  view.setUint32(12, Math.floor(checkpoint.seq / 4294967296), true)
+  view.setUint32(16, checkpoint.epoch, true)
+  view.setUint32(20, count, true)
+  for (let i = 0; i < 2 * count; i++) view.setUint32(RECORD_HEAD + i * 4, pairs[i], true)
+  view.setUint32(length - 4, crc32(bytes.subarray(0, length - 4)), true)
+  return bytes
+}
+
+/**
+ * Appends a checkpoint behind the `size` intact bytes and makes it durable: the commit point of a round. `pairs` holds
+ * blob id and disk slot + 1 (0 = the blob is gone), `count` of them. Returns the new size; throws the host's error, and
+ * then the caller must treat a failed `datasync` as final.
+ */
+export function appendCheckpoint(
+  storage: Storage,
+  directory: string,
+  size: number,
+  checkpoint: Checkpoint,
+  pairs: Uint32Array,
+  count: number,
+): number {
+  const record = encodeRecord(checkpoint, pairs, count)
+  const fd = storage.open(join(directory, MANIFEST), constants.O_RDWR)
+  try {
+    if (storage.size(fd) > size) storage.truncate(fd, size)
+    storage.write(fd, record, 0, record.length, size)
+    storage.datasync(fd)
+  } finally {
+    storage.close(fd)
+  }
+  return size + record.length
+}
+
+/** Whether a manifest of `size` bytes with `blobs` live blobs is worth rewriting. */
+export function isOvergrown(size: number, blobs: number): boolean {
+  return size > REWRITE_BYTES && size > 8 * (HEADER + RECORD_HEAD + blobs * PAIR)
+}
+
+/** Replaces the manifest by one record of the whole mapping, durably. Returns its size. */
+export function writeWhole(
+  storage: Storage,
+  directory: string,
+  checkpoint: Checkpoint,
+  pairs: Uint32Array,
+  count: number,
+): number {
+  const record = encodeRecord(checkpoint, pairs, count)
+  const header = new Uint8Array(HEADER)
+  const view = new DataView(header.buffer)
+  view.setUint32(0, MAGIC_LOW, true)
+  view.setUint32(4, MAGIC_HIGH, true)
+  view.setUint32(8, FORMAT_VERSION, true)
+  header.set(randomBytes(8), 16)
+  view.setUint32(HEADER - 4, crc32(header.subarray(0, HEADER - 4)), true)
+  const fd = storage.open(join(directory, FRESH), constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC)
+  try {
+    storage.write(fd, header, 0, HEADER, 0)
+    storage.write(fd, record, 0, record.length, HEADER)
+    storage.datasync(fd)
+  } finally {
+    storage.close(fd)
+  }
+  storage.rename(join(directory, FRESH), join(directory, MANIFEST))
+  storage.syncDirectory(directory)
+  return HEADER + record.length
+}
+
+function corrupt(path: string, what: string): HoltError {
+  return new HoltError('HOLT_CORRUPT_MANIFEST', `${path}: ${what}: restore the store from a backup`)
+}

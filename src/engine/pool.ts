@@ -1,0 +1,437 @@
+/**
+ * The pool of resident frames and the residency tables: which blob sits in which pool slot and which disk slot.
+ *
+ * Readers only look: version words, `slotOf`, frame bytes. Everything that changes residency (load, evict, steal,
+ * relocate, allocate, free) happens under the mutation gate, so there is one such thread at a time (I2). The thread
+ * that writes a checkpoint round runs beside it; the two meet only in `cut` and in `diskRefs`.
+ *
+ * A slot is free when `blobOf` and `cut` are both 0. `cut` = 1 means a round still has to copy this image: it must not
+ * be changed, so a writer moves the live frame to another slot first (copy-aside) and leaves the image behind (I4).
+ */
+import { HoltError } from '../errors.ts'
+import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_BLOBS } from '../limits.ts'
+import type { FrameFile } from './frame-file.ts'
+import {
+  FORMAT_VERSION,
+  FRAME_MAGIC_HIGH,
+  FRAME_MAGIC_LOW,
+  H_BLOB,
+  H_COMPACTIONS,
+  H_DEAD,
+  H_EPOCH,
+  H_FORMAT,
+  H_MAGIC,
+  H_ROOT,
+  H_SEQ,
+  H_TREE,
+  H_USED,
+} from './layout.ts'
+import {
+  C_BLOB_HIGH,
+  C_BLOB_HINT,
+  C_COUNTERS,
+  C_DISK_HIGH,
+  C_DISK_HINT,
+  C_EPOCH,
+  C_SLOT_FREED,
+  C_SPARE,
+  C_TICK,
+  CONTROL_WORDS,
+  COUNTERS,
+  type CounterName,
+  type EngineShared,
+  MAX_DISK_SLOTS,
+  NUMBERS,
+} from './shared.ts'
+
+/** Blob id of the tree's root frame; ids start here, 0 means none. */
+export const ROOT_BLOB = 1
+
+const counterIndex = Object.fromEntries(COUNTERS.map((name, i) => [name, C_COUNTERS + i])) as Record<
+  CounterName,
+  number
+>
+
+export class Pool {
+  readonly frames: number
+  readonly u8: Uint8Array
+  readonly u16: Uint16Array
+  readonly u32: Uint32Array
+  /** Even: free to read; odd: being changed. Never goes back, whatever blob the slot holds. */
+  readonly version: Int32Array
+  readonly blobOf: Int32Array
+  /** Epoch in which the frame was last changed since it was last checkpointed; 0 = clean. */
+  readonly dirty: Int32Array
+  readonly cut: Int32Array
+  readonly touch: Int32Array
+  /** Pool slot + 1 of a resident blob, else 0. */
+  readonly slotOf: Int32Array
+  /** Disk slot + 1 of the newest image on disk, else 0. Not meaningful while the resident frame is dirty. */
+  readonly diskSlotOf: Int32Array
+  /** Disk slot + 1 in the last committed checkpoint, else 0. */
+  readonly committedOf: Int32Array
+  /** How many of {current, committed, round in flight} refer to a disk slot; 0 = free. */
+  readonly diskRefs: Uint8Array
+  readonly control: Int32Array
+  readonly numbers: Float64Array
+  readonly file: FrameFile | undefined
+  /** Seq stamped into the frames that are changed; set by whoever applies a record. */
+  seq = 0
+
+  readonly #pinned: Int32Array
+  #pinStamp = 1
+  #freeHint = 0
+
+  constructor(shared: EngineShared, file: FrameFile | undefined) {
+    const n = shared.frames
+    this.frames = n
+    this.u8 = new Uint8Array(shared.pool)
+    this.u16 = new Uint16Array(shared.pool)
+    this.u32 = new Uint32Array(shared.pool)
+    this.version = new Int32Array(shared.slots, 0, n)
+    this.blobOf = new Int32Array(shared.slots, n * 4, n)
+    this.dirty = new Int32Array(shared.slots, n * 8, n)
+    this.cut = new Int32Array(shared.slots, n * 12, n)
+    this.touch = new Int32Array(shared.slots, n * 16, n)
+    this.slotOf = new Int32Array(shared.blobs, 0, MAX_BLOBS)
+    this.diskSlotOf = new Int32Array(shared.blobs, MAX_BLOBS * 4, MAX_BLOBS)
+    this.committedOf = new Int32Array(shared.blobs, MAX_BLOBS * 8, MAX_BLOBS)
+    this.diskRefs = new Uint8Array(shared.disk)
+    this.control = new Int32Array(shared.control, 0, CONTROL_WORDS)
+    this.numbers = new Float64Array(shared.control, CONTROL_WORDS * 4, NUMBERS)
+    this.file = file
+    this.#pinned = new Int32Array(n)
+  }
+
+  count(name: CounterName, by = 1): void {
+    Atomics.add(this.control, counterIndex[name], by)
+  }
+
+  /** Makes the root frame resident, which it stays: the one on disk, or an empty one when the store has none yet. */
+  openRoot(): void {
+    if (this.control[C_EPOCH] === 0) this.control[C_EPOCH] = 1
+    if (this.diskSlotOf[ROOT_BLOB] !== 0) this.fetch(ROOT_BLOB)
+    else this.#install(ROOT_BLOB)
+  }
+
+  // --- pins: slots that the running walk needs are not evicted by its own loads ---
+
+  unpinAll(): void {
+    this.#pinStamp++
+  }
+
+  pin(slot: number): void {
+    this.#pinned[slot] = this.#pinStamp
+  }
+
+  // --- changing a frame ---
+
+  /**
+   * Makes the frame in `slot` changeable and marks it as being changed: readers that meet it wait or restart.
+   * Returns the slot where it now is: another one when a round still needs the old image.
+   */
+  beginWrite(slot: number): number {
+    if (Atomics.load(this.cut, slot) !== 0) slot = this.#copyAside(slot)
+    Atomics.add(this.version, slot, 1)
+    return slot
+  }
+
+  endWrite(slot: number): void {
+    const base = slot << FRAME_SHIFT
+    this.u32[(base + H_SEQ) >> 2] = this.seq >>> 0
+    this.u32[(base + H_SEQ + 4) >> 2] = Math.floor(this.seq / 4294967296)
+    if (this.dirty[slot] === 0) this.control[C_SPARE]--
+    this.dirty[slot] = this.control[C_EPOCH]
+    Atomics.add(this.version, slot, 1)
+  }
+
+  #copyAside(slot: number): number {
+    this.pin(slot)
+    const to = this.takeSlot(false)
+    if (to < 0) {
+      this.#waitForRound(slot)
+      return slot
+    }
+    const base = slot << FRAME_SHIFT
+    const used = this.u32[(base + H_USED) >> 2]
+    this.u8.copyWithin(to << FRAME_SHIFT, base, base + used)
+    this.dirty[to] = this.dirty[slot]
+    this.relocate(slot, to)
+    this.pin(to)
+    this.count('copiesAside')
+    return to
+  }
+
+  #waitForRound(slot: number): void {
+    while (Atomics.load(this.cut, slot) !== 0) {
+      const seen = Atomics.load(this.control, C_SLOT_FREED)
+      if (Atomics.load(this.cut, slot) === 0) return
+      Atomics.wait(this.control, C_SLOT_FREED, seen, 100)
+    }
+  }
+
+  /** Makes slot `to`, filled by the caller, the home of the blob in `from`; `from` becomes free or stays as a cut image. */
+  relocate(from: number, to: number): void {
+    const blob = this.blobOf[from]
+    this.touch[to] = this.control[C_TICK]
+    Atomics.store(this.blobOf, to, blob)
+    Atomics.add(this.version, from, 1)
+    Atomics.store(this.slotOf, blob, to + 1)
+    this.dirty[from] = 0
+    Atomics.store(this.blobOf, from, 0)
+    Atomics.add(this.version, from, 1)
+  }
+
+  // --- blobs ---
+
+  /** A new blob with an empty frame; returns its slot, already dirty and pinned. */
+  createBlob(): number {
+    const high = Math.max(ROOT_BLOB, this.control[C_BLOB_HIGH])
+    let blob = Math.max(ROOT_BLOB + 1, this.control[C_BLOB_HINT])
+    for (; blob < MAX_BLOBS; blob++) {
+      if (blob > high || (this.slotOf[blob] | this.diskSlotOf[blob] | this.committedOf[blob]) === 0) break
+    }
+    if (blob >= MAX_BLOBS) throw new HoltError('HOLT_FULL', `the store holds its most blobs, ${MAX_BLOBS}`)
+    this.control[C_BLOB_HINT] = blob + 1
+    return this.#install(blob)
+  }
+
+  #install(blob: number): number {
+    const slot = this.takeSlot(true)
+    this.formatFrame(slot, blob)
+    this.pin(slot)
+    this.dirty[slot] = this.control[C_EPOCH]
+    this.touch[slot] = this.control[C_TICK]
+    Atomics.store(this.blobOf, slot, blob)
+    Atomics.store(this.slotOf, blob, slot + 1)
+    if (blob > this.control[C_BLOB_HIGH]) this.control[C_BLOB_HIGH] = blob
+    return slot
+  }
+
+  /** Writes the header of an empty frame of `blob` into `slot`. */
+  formatFrame(slot: number, blob: number): void {
+    const base = slot << FRAME_SHIFT
+    this.u8.fill(0, base, base + DATA_START)
+    this.u32[(base + H_MAGIC) >> 2] = FRAME_MAGIC_LOW
+    this.u32[(base + H_MAGIC + 4) >> 2] = FRAME_MAGIC_HIGH
+    this.u32[(base + H_FORMAT) >> 2] = FORMAT_VERSION
+    this.u32[(base + H_BLOB) >> 2] = blob
+    this.u32[(base + H_TREE) >> 2] = 1
+    this.u32[(base + H_EPOCH) >> 2] = this.control[C_EPOCH]
+    this.u16[(base + H_ROOT) >> 1] = 0
+    this.u32[(base + H_USED) >> 2] = DATA_START
+    this.u32[(base + H_DEAD) >> 2] = 0
+    this.u32[(base + H_COMPACTIONS) >> 2] = 0
+  }
+
+  /** Forgets a blob that no parent refers to any more. */
+  freeBlob(blob: number): void {
+    const resident = this.slotOf[blob]
+    if (resident !== 0) this.#vacate(resident - 1)
+    this.setCurrent(blob, 0)
+    if (blob < this.control[C_BLOB_HINT]) this.control[C_BLOB_HINT] = blob
+    this.count('blobsFreed')
+  }
+
+  #vacate(slot: number): void {
+    const blob = this.blobOf[slot]
+    Atomics.add(this.version, slot, 1)
+    Atomics.store(this.slotOf, blob, 0)
+    this.dirty[slot] = 0
+    Atomics.store(this.blobOf, slot, 0)
+    Atomics.add(this.version, slot, 1)
+  }
+
+  // --- residency ---
+
+  /** The slot of a blob, loading it when it is not resident. Only under the gate. */
+  fetch(blob: number): number {
+    const resident = blob < MAX_BLOBS ? this.slotOf[blob] : 0
+    if (resident !== 0) {
+      const slot = resident - 1
+      this.touch[slot] = this.control[C_TICK]
+      this.pin(slot)
+      return slot
+    }
+    const disk = blob < MAX_BLOBS ? this.diskSlotOf[blob] : 0
+    if (disk === 0 || this.file === undefined) {
+      throw new HoltError('HOLT_CORRUPT_FRAME', `the tree refers to blob ${blob}, which does not exist`)
+    }
+    const slot = this.takeSlot(true)
+    this.file.read(disk - 1, blob, this.u8, slot)
+    this.dirty[slot] = 0
+    this.touch[slot] = this.control[C_TICK]
+    this.pin(slot)
+    Atomics.store(this.blobOf, slot, blob)
+    Atomics.store(this.slotOf, blob, slot + 1)
+    this.count('frameLoads')
+    return slot
+  }
+
+  /**
+   * A free slot; when there is none, that of the least recently used frame. A dirty one is written ahead first. (Clean
+   * frames are not preferred: a reader whose path has the only two would evict one with the other for ever.)
+   * With `wait` false returns -1 instead of waiting for a round in flight.
+   */
+  takeSlot(wait: boolean): number {
+    for (;;) {
+      this.control[C_SPARE]--
+      const slot = this.#freeOrColdest()
+      if (slot >= 0) {
+        if (this.blobOf[slot] === 0) return slot
+        Atomics.add(this.control, C_TICK, 1)
+        if (this.dirty[slot] === 0 || this.file !== undefined) {
+          if (this.dirty[slot] !== 0) this.#writeAhead(slot)
+          this.#vacate(slot)
+          this.count('frameEvictions')
+          return slot
+        }
+      }
+      if (!this.#roundHolds()) throw this.#exhausted()
+      if (!wait) return -1
+      const seen = Atomics.load(this.control, C_SLOT_FREED)
+      if (this.#roundHolds()) Atomics.wait(this.control, C_SLOT_FREED, seen, 20)
+    }
+  }
+
+  /** A free slot, else the evictable one that was touched longest ago, else -1. */
+  #freeOrColdest(): number {
+    const n = this.frames
+    let coldest = -1
+    for (let i = 0; i < n; i++) {
+      let slot = this.#freeHint + i
+      if (slot >= n) slot -= n
+      if (Atomics.load(this.cut, slot) !== 0) continue
+      const blob = this.blobOf[slot]
+      if (blob === 0) {
+        this.#freeHint = slot + 1 === n ? 0 : slot + 1
+        return slot
+      }
+      if (blob === ROOT_BLOB || this.#pinned[slot] === this.#pinStamp) continue
+      if (coldest < 0 || this.touch[slot] < this.touch[coldest]) coldest = slot
+    }
+    return coldest
+  }
+
+  /** Whether a round in flight still holds images: it will let go of them. */
+  #roundHolds(): boolean {
+    for (let slot = 0; slot < this.frames; slot++) if (Atomics.load(this.cut, slot) !== 0) return true
+    return false
+  }
+
+  /**
+   * Makes sure that `wanted` slots can be taken without writing a frame, so that a change that is logged already does
+   * not fail for want of space. Throws HOLT_FULL or HOLT_IO, nothing changed.
+   */
+  reserve(wanted: number): void {
+    if (this.control[C_SPARE] >= wanted) return
+    let spare = 0
+    for (let slot = 0; slot < this.frames; slot++) {
+      if (this.#isSpare(slot)) spare++
+    }
+    while (spare < wanted) {
+      const slot = this.#coldestDirty()
+      if (slot < 0 || this.file === undefined) {
+        if (this.file === undefined) throw this.#exhausted()
+        break // the rest belongs to a round in flight, which will let go
+      }
+      this.#writeAhead(slot)
+      spare++
+    }
+    this.control[C_SPARE] = spare
+  }
+
+  #isSpare(slot: number): boolean {
+    const blob = this.blobOf[slot]
+    return this.cut[slot] === 0 && blob !== ROOT_BLOB && (blob === 0 || this.dirty[slot] === 0)
+  }
+
+  #coldestDirty(): number {
+    let coldest = -1
+    for (let slot = 0; slot < this.frames; slot++) {
+      if (this.cut[slot] !== 0 || this.blobOf[slot] <= ROOT_BLOB || this.dirty[slot] === 0) continue
+      if (coldest < 0 || this.touch[slot] < this.touch[coldest]) coldest = slot
+    }
+    return coldest
+  }
+
+  #exhausted(): HoltError {
+    return new HoltError('HOLT_FULL', `the pool of ${this.frames} frames is full: open with a larger poolBytes`)
+  }
+
+  /** Writes a dirty frame to a fresh disk slot; it is clean then, though no checkpoint knows of that image yet. */
+  #writeAhead(slot: number): void {
+    const file = this.file!
+    const blob = this.blobOf[slot]
+    const disk = this.allocateDisk()
+    try {
+      file.copy(this.u8, slot << FRAME_SHIFT)
+      file.writeCopy(disk)
+    } catch (cause) {
+      this.releaseDisk(disk)
+      throw hostError('cannot write a frame to frames.dat', cause)
+    }
+    this.setCurrent(blob, disk + 1)
+    this.dirty[slot] = 0
+    this.count('frameSteals')
+  }
+
+  // --- disk slots; also called by the checkpoint thread ---
+
+  /** Claims a free disk slot, with one reference. */
+  allocateDisk(): number {
+    for (let slot = this.control[C_DISK_HINT]; slot < MAX_DISK_SLOTS; slot++) {
+      if (Atomics.compareExchange(this.diskRefs, slot, 0, 1) === 0) {
+        Atomics.store(this.control, C_DISK_HINT, slot + 1)
+        if (slot >= this.control[C_DISK_HIGH]) Atomics.store(this.control, C_DISK_HIGH, slot + 1)
+        return slot
+      }
+    }
+    throw new HoltError('HOLT_FULL', 'frames.dat has its most slots')
+  }
+
+  retainDisk(slot: number): void {
+    Atomics.add(this.diskRefs, slot, 1)
+  }
+
+  releaseDisk(slot: number): void {
+    if (Atomics.sub(this.diskRefs, slot, 1) === 1 && slot < this.control[C_DISK_HINT]) {
+      Atomics.store(this.control, C_DISK_HINT, slot)
+    }
+  }
+
+  /** Changes the newest image of a blob; `diskSlot` is slot + 1 with a reference to hand over, or 0. */
+  setCurrent(blob: number, diskSlot: number): void {
+    const old = this.diskSlotOf[blob]
+    this.diskSlotOf[blob] = diskSlot
+    if (old !== 0) this.releaseDisk(old - 1)
+  }
+
+  // --- space in a frame ---
+
+  /** Bytes that can still be allocated at the end of the frame at `base`, less `reserve`. */
+  room(base: number, reserve: number): number {
+    return FRAME_SIZE - this.u32[(base + H_USED) >> 2] - reserve
+  }
+
+  /** Allocates `size` bytes, a multiple of 8, and returns their offset in the frame. The caller checked {@link room}. */
+  allocate(base: number, size: number): number {
+    const at = (base + H_USED) >> 2
+    const offset = this.u32[at]
+    if (offset + size > FRAME_SIZE) throw new Error('a frame overflows: room was not checked')
+    this.u32[at] = offset + size
+    return offset
+  }
+
+  abandon(base: number, size: number): void {
+    this.u32[(base + H_DEAD) >> 2] += size
+  }
+}
+
+/** Wraps an error of the host's files; ENOSPC and EDQUOT become HOLT_FULL. */
+export function hostError(what: string, cause: unknown): HoltError {
+  if (cause instanceof HoltError) return cause
+  const { code, message } = cause as NodeJS.ErrnoException
+  const full = code === 'ENOSPC' || code === 'EDQUOT'
+  return new HoltError(full ? 'HOLT_FULL' : 'HOLT_IO', `${what}: ${message}`, { cause })
+}

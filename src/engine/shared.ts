@@ -1,0 +1,83 @@
+/**
+ * Everything that the threads of one store share, as SharedArrayBuffers made once at open (DESIGN: threads and shared
+ * memory). The handle can be posted to a worker thread; the views over it are made by {@link Pool}.
+ */
+import { FRAME_SIZE, MAX_BLOBS, MAX_POOL_FRAMES, MIN_POOL_FRAMES, POOL_PADDING } from '../limits.ts'
+
+export interface EngineShared {
+  frames: number
+  pool: SharedArrayBuffer
+  slots: SharedArrayBuffer
+  blobs: SharedArrayBuffer
+  disk: SharedArrayBuffer
+  control: SharedArrayBuffer
+}
+
+/** Most slots of frames.dat: live images, those of the last checkpoint, and those of a round in flight. */
+export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
+
+/** Arrays of `slots`, each `frames` words long. */
+export const SLOT_ARRAYS = 5
+/** Arrays of `blobs`, each MAX_BLOBS words long. */
+export const BLOB_ARRAYS = 3
+
+/** Words of `control`. */
+export const C_GATE = 0
+export const C_EPOCH = 1
+export const C_TICK = 2
+export const C_BLOB_HINT = 3
+export const C_BLOB_HIGH = 4
+export const C_DISK_HINT = 5
+export const C_DISK_HIGH = 6
+export const C_FRAMES_FD = 7
+export const C_FAILED = 8
+export const C_ROUND_LOCK = 9
+/** Bumped whenever the checkpoint thread lets go of a slot. */
+export const C_SLOT_FREED = 10
+/** Slots that are free or clean, at least: a lower bound, recounted when it runs out. */
+export const C_SPARE = 11
+/** Bytes of the manifest that hold committed records. */
+export const C_MANIFEST_SIZE = 12
+/** 1 once the store is closed. */
+export const C_CLOSED = 13
+/** Bumped when a subtree rename begins and again when it ends: odd while one runs. */
+export const C_RENAMES = 14
+/** Statistics: see {@link COUNTERS}. */
+export const C_COUNTERS = 32
+export const CONTROL_WORDS = 128
+
+/** Float64 words behind the others: exact integers up to 2^53. Changed only under the gate or the round lock. */
+export const N_CHECKPOINT_SEQ = 0
+export const N_WAL_AT_ROUND = 1
+/** Last seq of a store without files. */
+export const N_MEMORY_SEQ = 2
+export const NUMBERS = 8
+
+/** Names of the statistics words, in order from C_COUNTERS. */
+export const COUNTERS = [
+  'spillovers',
+  'compactions',
+  'frameLoads',
+  'frameEvictions',
+  'frameSteals',
+  'copiesAside',
+  'rounds',
+  'roundFrames',
+  'failedRounds',
+  'readRestarts',
+  'blobsFreed',
+] as const
+
+export type CounterName = (typeof COUNTERS)[number]
+
+export function createEngineShared(poolBytes: number): EngineShared {
+  const frames = Math.max(MIN_POOL_FRAMES, Math.min(MAX_POOL_FRAMES, Math.floor(poolBytes / FRAME_SIZE)))
+  return {
+    frames,
+    pool: new SharedArrayBuffer(frames * FRAME_SIZE + POOL_PADDING),
+    slots: new SharedArrayBuffer(SLOT_ARRAYS * frames * 4),
+    blobs: new SharedArrayBuffer(BLOB_ARRAYS * MAX_BLOBS * 4),
+    disk: new SharedArrayBuffer(MAX_DISK_SLOTS),
+    control: new SharedArrayBuffer(CONTROL_WORDS * 4 + NUMBERS * 8),
+  }
+}

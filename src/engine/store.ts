@@ -1,0 +1,245 @@
+/**
+ * A store directory: opening, recovery, sharing with other threads, closing.
+ *
+ *     STORE/lock  manifest  frames.dat  wal/<first seq>.wal  data/…
+ *
+ * Recovery is the last checkpoint plus the write-ahead log behind it. Whatever is wrong with the store is found before
+ * anything in it is changed.
+ */
+import { constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { HoltError } from '../errors.ts'
+import { type Durability, Journal } from '../journal/journal.ts'
+import { cutTornTail, replay } from '../journal/replay.ts'
+import { createJournalShared, type JournalShared } from '../journal/shared.ts'
+import { hostStorage, type Storage } from '../journal/storage.ts'
+import { FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
+import { Apply } from './apply.ts'
+import { RECORD_BATCH } from './batch.ts'
+import { FrameFile } from './frame-file.ts'
+import { Gate } from './gate.ts'
+import { Maintenance } from './maintenance.ts'
+import { createManifest, hasManifest, type ManifestState, readManifest } from './manifest.ts'
+import { Pool } from './pool.ts'
+import {
+  C_BLOB_HIGH,
+  C_CLOSED,
+  C_DISK_HIGH,
+  C_EPOCH,
+  C_MANIFEST_SIZE,
+  createEngineShared,
+  type EngineShared,
+  N_CHECKPOINT_SEQ,
+} from './shared.ts'
+import { lockStore, unlockStore } from './store-lock.ts'
+import { Tree } from './tree.ts'
+
+export interface StoreOptions {
+  /** Bytes of memory for frames; at least 8 frames of 512 KB are taken. Default 256 MB. */
+  poolBytes?: number
+  /** What an acknowledged change survives. Default `process`. */
+  durability?: Durability
+  /** Refuse changes with HOLT_READ_ONLY. */
+  readOnly?: boolean
+  /** Run checkpoint rounds and the periodic sync in a worker thread; else in the writing thread. Default true. */
+  background?: boolean
+  /** Host files, or a test's stand-in for them. With a stand-in there is no background thread. */
+  storage?: Storage
+  /** Bytes of WAL after which a segment is closed. */
+  segmentBytes?: number
+}
+
+/** What another thread needs to open the same store: post it to a worker. */
+export interface StoreHandle {
+  directory: string | undefined
+  engine: EngineShared
+  journal: JournalShared
+  framesFd: number
+  durability: Durability
+  readOnly: boolean
+  segmentBytes: number
+  background: boolean
+}
+
+export interface Store {
+  readonly tree: Tree
+  /** Directory of the store, absolute; undefined in memory. */
+  readonly directory: string | undefined
+  share(): StoreHandle
+  /** Writes a last checkpoint, stops the background thread and lets go of the lock. */
+  close(): void
+}
+
+const FRAMES = 'frames.dat'
+const WAL = 'wal'
+
+/**
+ * Opens the store in a directory, creating it when the directory does not exist or is empty; without a directory, a
+ * store in memory.
+ * @throws HoltError HOLT_LOCKED, HOLT_NOT_A_STORE, HOLT_FORMAT, HOLT_CORRUPT_MANIFEST, HOLT_CORRUPT_WAL,
+ * HOLT_MISSING_WAL, HOLT_CORRUPT_FRAME, HOLT_INVALID, HOLT_IO
+ */
+export function openStore(directory?: string, options: StoreOptions = {}): Store {
+  const poolBytes = options.poolBytes ?? 256 << 20
+  if (!Number.isFinite(poolBytes) || poolBytes < 0) {
+    throw new HoltError('HOLT_INVALID', `poolBytes is ${poolBytes}: give a number of bytes`)
+  }
+  const engine = createEngineShared(Math.max(poolBytes, MIN_POOL_FRAMES * FRAME_SIZE))
+  const handle: StoreHandle = {
+    directory: undefined,
+    engine,
+    journal: createJournalShared(),
+    framesFd: -1,
+    durability: options.durability ?? 'process',
+    readOnly: options.readOnly ?? false,
+    segmentBytes: options.segmentBytes ?? WAL_SEGMENT,
+    background: options.background !== false && options.storage === undefined,
+  }
+  if (directory !== undefined) return new FileStore(resolve(directory), handle, options.storage ?? hostStorage)
+  const pool = new Pool(engine, undefined)
+  pool.openRoot()
+  const tree = new Tree({ pool, gate: new Gate(pool.control), readOnly: handle.readOnly })
+  const close = () => void Atomics.store(pool.control, C_CLOSED, 1)
+  tree.onClose = close
+  return { tree, directory: undefined, share: () => handle, close }
+}
+
+/** Opens a tree that another thread has opened already; its handle may be posted between threads. */
+export function attachStore(handle: StoreHandle, storage: Storage = hostStorage): Tree {
+  const file = handle.directory === undefined ? undefined : new FrameFile(storage, handle.framesFd)
+  const pool = new Pool(handle.engine, file)
+  const gate = new Gate(pool.control)
+  if (handle.directory === undefined) return new Tree({ pool, gate, readOnly: handle.readOnly })
+  const journal = Journal.attach(storage, join(handle.directory, WAL), handle.journal, handle)
+  return new Tree({
+    pool,
+    gate,
+    journal,
+    storage,
+    directory: handle.directory,
+    readOnly: handle.readOnly,
+    background: handle.background,
+  })
+}
+
+class FileStore implements Store {
+  readonly tree: Tree
+  readonly directory: string
+  readonly #handle: StoreHandle
+  readonly #storage: Storage
+  readonly #lockFd: number
+  readonly #journal: Journal
+  readonly #maintenance: Maintenance | undefined
+  #closed = false
+
+  constructor(directory: string, handle: StoreHandle, storage: Storage) {
+    this.directory = directory
+    this.#storage = storage
+    this.#handle = handle
+    prepareDirectory(directory, storage, handle.readOnly)
+    this.#lockFd = lockStore(directory)
+    try {
+      handle.directory = directory
+      this.#journal = this.#recover()
+      this.tree = attachStore(handle, storage)
+      this.tree.onClose = () => this.close()
+      this.#maintenance = handle.background && !handle.readOnly ? new Maintenance(handle) : undefined
+    } catch (error) {
+      if (handle.framesFd >= 0) storage.close(handle.framesFd)
+      unlockStore(this.#lockFd)
+      throw error
+    }
+  }
+
+  share(): StoreHandle {
+    return this.#handle
+  }
+
+  #recover(): Journal {
+    const { directory } = this
+    const storage = this.#storage
+    const handle = this.#handle
+    if (!hasManifest(storage, directory)) createManifest(storage, directory)
+    const manifest = readManifest(storage, directory)
+    handle.framesFd = openFrames(storage, directory)
+    const file = new FrameFile(storage, handle.framesFd)
+    const pool = new Pool(handle.engine, file)
+    mapSlots(pool, manifest)
+    pool.openRoot()
+    const gate = new Gate(pool.control)
+    const apply = new Apply(pool, gate)
+    const wal = join(directory, WAL)
+    const entered = gate.enter()
+    const log = replay(storage, wal, manifest.seq, (type, body, length, seq) => {
+      if (type !== RECORD_BATCH) {
+        throw new HoltError('HOLT_FORMAT', `the write-ahead log holds record type ${type}: use a newer holtfs`)
+      }
+      apply.run(body, length, seq)
+    })
+    gate.leave(entered)
+    if (log.torn !== undefined) cutTornTail(storage, wal, log.torn)
+    return Journal.start(storage, wal, handle.journal, log.lastSeq, handle)
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#maintenance?.stop()
+    try {
+      if (!this.#handle.readOnly && !this.#journal.failed()) this.tree.checkpoint()
+    } finally {
+      Atomics.store(new Int32Array(this.#handle.engine.control), C_CLOSED, 1)
+      try {
+        this.#journal.close()
+      } finally {
+        this.#storage.close(this.#handle.framesFd)
+        unlockStore(this.#lockFd)
+      }
+    }
+  }
+}
+
+/** Makes sure that `directory` is a store or can become one. */
+function prepareDirectory(directory: string, storage: Storage, readOnly: boolean): void {
+  if (storage !== hostStorage) {
+    if (!existsSync(directory)) mkdirSync(directory, { recursive: true, mode: 0o700 })
+    return
+  }
+  if (!existsSync(directory)) {
+    if (readOnly) throw new HoltError('HOLT_NOT_A_STORE', `${directory} does not exist: nothing to open read-only`)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    return
+  }
+  if (!statSync(directory).isDirectory()) {
+    throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not a directory: name a store directory`)
+  }
+  // A first open that was cut short leaves nothing but these behind.
+  const foreign = readdirSync(directory).filter(name => !['lock', 'manifest.new', 'holtfs.log'].includes(name))
+  if (foreign.length > 0 && !foreign.includes('manifest')) {
+    throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not empty and not a store: name another directory`)
+  }
+}
+
+function openFrames(storage: Storage, directory: string): number {
+  const fresh = !storage.list(directory).includes(FRAMES)
+  const fd = storage.open(join(directory, FRAMES), constants.O_RDWR | constants.O_CREAT)
+  if (fresh) storage.syncDirectory(directory)
+  return fd
+}
+
+/** Fills the residency tables from the manifest. */
+function mapSlots(pool: Pool, manifest: ManifestState): void {
+  for (const [blob, slot] of manifest.slots) {
+    if (pool.diskRefs[slot - 1] !== 0) {
+      throw new HoltError('HOLT_CORRUPT_MANIFEST', `the manifest maps two blobs to slot ${slot - 1}`)
+    }
+    pool.diskSlotOf[blob] = slot
+    pool.committedOf[blob] = slot
+    pool.diskRefs[slot - 1] = 2
+    if (blob > pool.control[C_BLOB_HIGH]) pool.control[C_BLOB_HIGH] = blob
+    if (slot > pool.control[C_DISK_HIGH]) pool.control[C_DISK_HIGH] = slot
+  }
+  pool.control[C_EPOCH] = manifest.epoch + 1
+  pool.control[C_MANIFEST_SIZE] = manifest.size
+  pool.numbers[N_CHECKPOINT_SEQ] = manifest.seq
+}

@@ -1,0 +1,529 @@
+/**
+ * The tree as its users see it, one object a thread: reads, changes, batches, ranges, checkpoints. Reads take no lock;
+ * a change enters the mutation gate, is logged, applied, and acknowledged at the store's durability.
+ */
+import { HoltError } from '../errors.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Storage } from '../journal/storage.ts'
+import { FRAME_SHIFT, MAX_KEY, MAX_USER_KEY, MAX_VALUE } from '../limits.ts'
+import { Apply } from './apply.ts'
+import { Batch, CHANGE_DELETE, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
+import { checkStructure, type StructureSummary } from './check.ts'
+import { assertNotFailed, Checkpoint } from './checkpoint.ts'
+import type { Gate } from './gate.ts'
+import { H_DEAD } from './layout.ts'
+import { type Pool, ROOT_BLOB } from './pool.ts'
+import { C_BLOB_HIGH, C_CLOSED, C_FAILED, N_MEMORY_SEQ, N_WAL_AT_ROUND } from './shared.ts'
+import { type TreeStatistics, treeStatistics } from './statistics.ts'
+import { Cursor } from './walker/cursor.ts'
+import { Lookup } from './walker/lookup.ts'
+import { compact } from './walker/spillover.ts'
+
+/** A key or value: bytes, or a string that stands for its UTF-8. */
+export type Bytes = Uint8Array | string
+
+export interface TreeRecord {
+  value: Buffer
+  /** Grows with every write of the record. */
+  version: number
+}
+
+export interface RangeOptions {
+  prefix?: Bytes
+  /** Only keys greater than this one; inside a rolled-up prefix, only what comes after all of it. */
+  startAfter?: Bytes
+  /** One character (one byte): keys that contain it beyond the prefix are rolled up into one entry. */
+  delimiter?: string
+  /** Most entries, rolled-up ones included. */
+  limit?: number
+  keysOnly?: boolean
+}
+
+export type RangeEntry =
+  | { key: Buffer; value: Buffer; version: number; commonPrefix?: undefined }
+  | { commonPrefix: Buffer; key?: undefined }
+
+/** What an atomic function may do; nothing happens before it returns. */
+export interface AtomicBatch {
+  put(key: Bytes, value: Bytes): void
+  delete(key: Bytes): void
+  /** Guard: the key is absent. */
+  putIfAbsent(key: Bytes, value: Bytes): void
+  /** Guard: the record has this version. */
+  compareAndPut(key: Bytes, version: number, value: Bytes): void
+  /** Guard: the record has this version; 0: the key is absent. */
+  assertVersion(key: Bytes, version: number): void
+  /** Guard: no key starts with the prefix. */
+  assertPrefixEmpty(prefix: Bytes): void
+  /** Guard: `from` exists and, unless `replace`, `to` does not. */
+  rename(from: Bytes, to: Bytes, options?: { replace?: boolean }): void
+  /** Guard: some key starts with `from`, none with `to`. */
+  renamePrefix(from: Bytes, to: Bytes): void
+}
+
+export interface TreeParts {
+  pool: Pool
+  gate: Gate
+  journal?: Journal
+  storage?: Storage
+  directory?: string
+  readOnly?: boolean
+  background?: boolean
+}
+
+/** Without a background thread a round runs after so many WAL bytes; with one, when it is four times behind. */
+const ROUND_WAL_BYTES = 16 << 20
+/** Slots a change may need: copies aside, a new blob, a compaction. */
+const SLOTS_A_CHANGE = 4
+
+const NOTHING = new Uint8Array(0)
+
+export class Tree {
+  /** Called once by {@link close}. */
+  onClose: () => void = () => {}
+
+  readonly #pool: Pool
+  readonly #gate: Gate
+  readonly #journal: Journal | undefined
+  readonly #checkpoint: Checkpoint | undefined
+  readonly #readOnly: boolean
+  readonly #inlineRoundBytes: number
+  readonly #lookup: Lookup
+  readonly #probe: Cursor
+  readonly #apply: Apply
+  readonly #batch = new Batch()
+  readonly #keyScratch = Buffer.alloc(MAX_KEY)
+  readonly #otherScratch = Buffer.alloc(MAX_KEY)
+  readonly #valueScratch = Buffer.alloc(MAX_VALUE)
+  #entered = false
+
+  constructor(parts: TreeParts) {
+    this.#pool = parts.pool
+    this.#gate = parts.gate
+    this.#journal = parts.journal
+    this.#readOnly = parts.readOnly ?? false
+    this.#inlineRoundBytes = parts.background ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
+    this.#lookup = new Lookup(parts.pool, parts.gate)
+    this.#probe = new Cursor(parts.pool, parts.gate)
+    this.#apply = new Apply(parts.pool, parts.gate)
+    this.#checkpoint =
+      parts.journal && parts.storage && parts.directory
+        ? new Checkpoint(parts.pool, parts.gate, parts.journal, parts.storage, parts.directory)
+        : undefined
+  }
+
+  // --- reading ---
+
+  /** The value of a key, as a copy; undefined when it is absent. */
+  get(key: Bytes): Buffer | undefined {
+    return this.getRecord(key)?.value
+  }
+
+  /** The value and version of a key; undefined when it is absent. */
+  getRecord(key: Bytes): TreeRecord | undefined {
+    const bytes = this.#key(key, this.#keyScratch)
+    if (!this.#lookup.get(bytes, 0, this.#length, this.#valueScratch, 0)) return undefined
+    const { valueLength, recordVersion } = this.#lookup
+    return { value: Buffer.from(this.#valueScratch.subarray(0, valueLength)), version: recordVersion }
+  }
+
+  /** Copies the value of `key[0 .. keyLength)` to `target[at..]`, as much as fits; returns its length, -1 when absent. */
+  getInto(key: Uint8Array, keyLength: number, target: Uint8Array, at: number): number {
+    return this.#lookup.get(key, 0, keyLength, target, at) ? this.#lookup.valueLength : -1
+  }
+
+  /**
+   * Entries in key order, each a copy that was in the tree when it was read; the scan goes on while others write.
+   * Constant memory, whatever the size of the range.
+   */
+  *range(options: RangeOptions = {}): Generator<RangeEntry> {
+    const cursor = new Cursor(this.#pool, this.#gate)
+    const prefix = Buffer.from(options.prefix ?? NOTHING)
+    const after = Buffer.from(options.startAfter ?? NOTHING)
+    assertKey(prefix)
+    assertKey(after)
+    const { delimiter } = options
+    const delimiterByte = delimiter === undefined ? -1 : Buffer.from(delimiter)[0]
+    if (delimiter !== undefined && Buffer.byteLength(delimiter) !== 1) {
+      throw new HoltError('HOLT_INVALID', 'the delimiter of a range is one byte')
+    }
+    cursor.seek(prefix, prefix.length, after, after.length, delimiterByte, true, options.keysOnly ?? false)
+    const limit = options.limit ?? Number.POSITIVE_INFINITY
+    for (let n = 0; n < limit && cursor.next(); n++) {
+      this.#assertOpen()
+      const key = Buffer.from(cursor.key.subarray(0, cursor.keyLength))
+      if (cursor.isPrefix) yield { commonPrefix: key }
+      else {
+        const value = Buffer.from(cursor.value.subarray(0, options.keysOnly ? 0 : cursor.valueLength))
+        yield { key, value, version: cursor.version }
+      }
+    }
+  }
+
+  /** Whether no key starts with the prefix. */
+  isPrefixEmpty(prefix: Bytes): boolean {
+    const bytes = this.#key(prefix, this.#keyScratch)
+    return this.#isEmptyBelow(bytes, this.#length)
+  }
+
+  #isEmptyBelow(prefix: Uint8Array, length: number): boolean {
+    this.#probe.seek(prefix, length, NOTHING, 0, -1, true, true)
+    return !this.#probe.next()
+  }
+
+  /** A reusable cursor for scans that allocate nothing. */
+  cursor(): Cursor {
+    return new Cursor(this.#pool, this.#gate)
+  }
+
+  // --- single changes: each is one WAL record ---
+
+  /** Writes a record; returns its version. */
+  put(key: Bytes, value: Bytes): number {
+    this.begin()
+    this.#staging(() => this.#stage(CHANGE_PUT, key, this.#value(value)))
+    return this.commit()
+  }
+
+  /** Writes a record unless the key is there; returns its version, or undefined. */
+  putIfAbsent(key: Bytes, value: Bytes): number | undefined {
+    return this.#guarded(batch => batch.putIfAbsent(key, value))
+  }
+
+  /** Writes a record if it still has this version; returns the new version, or undefined. */
+  compareAndPut(key: Bytes, version: number, value: Bytes): number | undefined {
+    return this.#guarded(batch => batch.compareAndPut(key, version, value))
+  }
+
+  /** Removes a record; false when it is absent. */
+  delete(key: Bytes): boolean {
+    this.begin()
+    const found = this.#staging(() => {
+      const bytes = this.#key(key, this.#keyScratch)
+      if (!this.#lookup.get(bytes, 0, this.#length, undefined, 0)) return false
+      this.#batch.add(CHANGE_DELETE, bytes, this.#length, NOTHING, 0, 0)
+      return true
+    })
+    this.commit()
+    return found
+  }
+
+  /** Gives a record another key. False when `from` is absent, or when `to` is there and `replace` is not set. */
+  rename(from: Bytes, to: Bytes, options: { replace?: boolean } = {}): boolean {
+    return this.atomic(batch => batch.rename(from, to, options))
+  }
+
+  /**
+   * Moves every key that starts with `from` to the same key with `to` in its place, in a time that does not depend on
+   * their number. False when no key starts with `from` or one starts with `to`.
+   * @throws HoltError HOLT_INVALID when one prefix is empty or starts with the other
+   */
+  renamePrefix(from: Bytes, to: Bytes): boolean {
+    return this.atomic(batch => batch.renamePrefix(from, to))
+  }
+
+  /** Runs guards and changes as one record: all or nothing. False when a guard failed. */
+  atomic(describe: (batch: AtomicBatch) => void): boolean {
+    return this.#guarded(describe) !== undefined
+  }
+
+  #guarded(describe: (batch: AtomicBatch) => void): number | undefined {
+    this.begin()
+    const held = this.#staging(() => {
+      const staging = new Staging(this, this.#lookup, (prefix, length) => this.#isEmptyBelow(prefix, length))
+      describe(staging)
+      return staging.held
+    })
+    if (held) return this.commit()
+    this.abort()
+    return undefined
+  }
+
+  /** Runs the part of a change that may throw before anything is applied. */
+  #staging<T>(stage: () => T): T {
+    try {
+      return stage()
+    } catch (error) {
+      this.abort()
+      throw error
+    }
+  }
+
+  // --- the exclusive section, for callers that read, decide and write as one ---
+
+  /**
+   * Enters the mutation gate: until {@link commit} or {@link abort} nobody else changes the tree. Not re-entrant.
+   * @throws HoltError HOLT_READ_ONLY, HOLT_FAILED, HOLT_CLOSED
+   */
+  begin(): void {
+    this.#assertOpen()
+    if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
+    assertNotFailed(this.#pool)
+    if (this.#entered) throw new HoltError('HOLT_INVALID', 'a change begins inside another one')
+    this.#gate.enter()
+    this.#entered = true
+    this.#batch.reset()
+  }
+
+  /** Stages a put. Nothing is visible before {@link commit}. */
+  stagePut(key: Uint8Array, keyLength: number, value: Uint8Array, valueAt: number, valueLength: number): void {
+    if (keyLength > MAX_KEY) throw keyTooLong(keyLength)
+    if (valueLength > MAX_VALUE) throw valueTooLong(valueLength)
+    this.#batch.add(CHANGE_PUT, key, keyLength, value, valueAt, valueLength)
+  }
+
+  stageDelete(key: Uint8Array, keyLength: number): void {
+    if (keyLength > MAX_KEY) throw keyTooLong(keyLength)
+    this.#batch.add(CHANGE_DELETE, key, keyLength, NOTHING, 0, 0)
+  }
+
+  /** Stages the move of one record, which replaces one at `to`; without a record at `from` it does nothing. */
+  stageRename(from: Uint8Array, fromLength: number, to: Uint8Array, toLength: number): void {
+    if (fromLength > MAX_KEY || toLength > MAX_KEY) throw keyTooLong(Math.max(fromLength, toLength))
+    this.#batch.add(CHANGE_RENAME, from, fromLength, to, 0, toLength)
+  }
+
+  /** Stages the move of a subtree. The caller made sure that nothing exists below `to`, and that neither starts with the other. */
+  stageRenamePrefix(from: Uint8Array, fromLength: number, to: Uint8Array, toLength: number): void {
+    if (fromLength > MAX_KEY || toLength > MAX_KEY) throw keyTooLong(Math.max(fromLength, toLength))
+    this.#batch.add(CHANGE_RENAME_PREFIX, from, fromLength, to, 0, toLength)
+  }
+
+  /**
+   * Logs and applies what was staged as one record, leaves the gate, and returns the record's seq when it is
+   * acknowledged at the store's durability; with nothing staged, the last seq.
+   */
+  commit(): number {
+    let seq: number
+    try {
+      seq = this.#batch.count === 0 ? this.lastSeq() : this.#logAndApply()
+    } finally {
+      this.#leave()
+    }
+    if (this.#journal !== undefined && this.#batch.count > 0) {
+      this.#journal.commit(seq)
+      if (this.#journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#inlineRoundBytes) this.checkpoint()
+    }
+    return seq
+  }
+
+  /** Leaves the gate; nothing is applied. */
+  abort(): void {
+    this.#batch.reset()
+    this.#leave()
+  }
+
+  #leave(): void {
+    this.#entered = false
+    this.#gate.leave(true)
+  }
+
+  #logAndApply(): number {
+    const batch = this.#batch
+    this.#pool.reserve(SLOTS_A_CHANGE)
+    const seq = this.#journal
+      ? this.#journal.append(RECORD_BATCH, batch.bytes, batch.length)
+      : ++this.#pool.numbers[N_MEMORY_SEQ]
+    try {
+      this.#apply.run(batch.bytes, batch.length, seq)
+    } catch (cause) {
+      // It is logged but only partly applied: memory is no longer what replay would make of the log.
+      Atomics.store(this.#pool.control, C_FAILED, 1)
+      const what = `change ${seq} could not be applied (${(cause as Error).message}): reopen the store`
+      throw new HoltError('HOLT_FAILED', what, { applied: 'unknown', cause })
+    }
+    return seq
+  }
+
+  // --- the medium ---
+
+  lastSeq(): number {
+    return this.#journal ? this.#journal.lastSeq() : this.#pool.numbers[N_MEMORY_SEQ]
+  }
+
+  /** Seq up to which everything is on the medium. */
+  durableSeq(): number {
+    return this.#journal ? this.#journal.durableSeq() : this.lastSeq()
+  }
+
+  /** Returns when everything changed so far survives a power cut. */
+  sync(): void {
+    this.#assertOpen()
+    if (this.#journal === undefined) return
+    assertNotFailed(this.#pool)
+    this.#journal.sync()
+  }
+
+  /** Writes a checkpoint of the tree as it is now; false when the last one is as new. Others go on reading and writing. */
+  checkpoint(): boolean {
+    this.#assertOpen()
+    if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
+    return this.#checkpoint?.run() ?? false
+  }
+
+  /** Compacts every frame that has dead bytes; returns how many. */
+  compact(): number {
+    let compacted = 0
+    for (let blob = ROOT_BLOB; blob <= this.#pool.control[C_BLOB_HIGH]; blob++) {
+      this.begin()
+      try {
+        if (this.#compactBlob(blob)) compacted++
+      } finally {
+        this.#leave()
+      }
+    }
+    return compacted
+  }
+
+  #compactBlob(blob: number): boolean {
+    const pool = this.#pool
+    if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) === 0) return false
+    pool.reserve(SLOTS_A_CHANGE)
+    pool.unpinAll()
+    const slot = pool.fetch(blob)
+    if (pool.u32[((slot << FRAME_SHIFT) + H_DEAD) >> 2] === 0) return false
+    pool.seq = this.lastSeq()
+    compact(pool, slot)
+    return true
+  }
+
+  /** Checks the structure of the whole tree, frame by frame; others wait meanwhile. */
+  check(): StructureSummary {
+    this.#assertOpen()
+    return checkStructure(this.#pool, this.#gate)
+  }
+
+  stats(): TreeStatistics {
+    return treeStatistics(this.#pool, this.#journal)
+  }
+
+  /** Closes the store that this tree was opened with; other handles of it throw HOLT_CLOSED from then on. */
+  close(): void {
+    this.onClose()
+  }
+
+  // --- keys and values ---
+
+  /** Length of the bytes that {@link #key} returned. */
+  #length = 0
+
+  #key(key: Bytes, scratch: Buffer): Uint8Array {
+    this.#assertOpen()
+    if (typeof key === 'string') {
+      this.#length = Buffer.byteLength(key)
+      if (this.#length > MAX_USER_KEY) throw keyTooLong(this.#length)
+      scratch.write(key)
+      return scratch
+    }
+    assertKey(key)
+    this.#length = key.length
+    return key
+  }
+
+  #value(value: Bytes): Uint8Array {
+    return asValue(value)
+  }
+
+  #stage(kind: number, key: Bytes, second: Uint8Array): void {
+    const bytes = this.#key(key, this.#otherScratch)
+    this.#batch.add(kind, bytes, this.#length, second, 0, second.length)
+  }
+
+  #assertOpen(): void {
+    if (Atomics.load(this.#pool.control, C_CLOSED) !== 0) throw new HoltError('HOLT_CLOSED', 'the store is closed')
+  }
+}
+
+/** The batch that an atomic function fills: checks its guards at once, under the gate, and stages its changes. */
+class Staging implements AtomicBatch {
+  /** False when a guard failed. */
+  held = true
+  readonly #tree: Tree
+  readonly #lookup: Lookup
+  readonly #isEmptyBelow: (prefix: Uint8Array, length: number) => boolean
+
+  constructor(tree: Tree, lookup: Lookup, isEmptyBelow: (prefix: Uint8Array, length: number) => boolean) {
+    this.#tree = tree
+    this.#lookup = lookup
+    this.#isEmptyBelow = isEmptyBelow
+  }
+
+  put(key: Bytes, value: Bytes): void {
+    const k = asKey(key)
+    const v = asValue(value)
+    this.#tree.stagePut(k, k.length, v, 0, v.length)
+  }
+
+  delete(key: Bytes): void {
+    const k = asKey(key)
+    this.#tree.stageDelete(k, k.length)
+  }
+
+  putIfAbsent(key: Bytes, value: Bytes): void {
+    this.assertVersion(key, 0)
+    this.put(key, value)
+  }
+
+  compareAndPut(key: Bytes, version: number, value: Bytes): void {
+    this.assertVersion(key, version)
+    this.put(key, value)
+  }
+
+  assertVersion(key: Bytes, version: number): void {
+    if (this.#versionOf(asKey(key)) !== version) this.held = false
+  }
+
+  assertPrefixEmpty(prefix: Bytes): void {
+    const p = asKey(prefix)
+    if (!this.#isEmptyBelow(p, p.length)) this.held = false
+  }
+
+  rename(from: Bytes, to: Bytes, options: { replace?: boolean } = {}): void {
+    const f = asKey(from)
+    const t = asKey(to)
+    if (this.#versionOf(f) === 0) this.held = false
+    if (options.replace !== true && !Buffer.from(f).equals(t) && this.#versionOf(t) !== 0) this.held = false
+    this.#tree.stageRename(f, f.length, t, t.length)
+  }
+
+  renamePrefix(from: Bytes, to: Bytes): void {
+    const f = Buffer.from(asKey(from))
+    const t = Buffer.from(asKey(to))
+    const shared = Math.min(f.length, t.length)
+    if (f.subarray(0, shared).equals(t.subarray(0, shared))) {
+      throw new HoltError('HOLT_INVALID', 'renamePrefix: one prefix is empty or starts with the other')
+    }
+    if (this.#isEmptyBelow(f, f.length) || !this.#isEmptyBelow(t, t.length)) this.held = false
+    this.#tree.stageRenamePrefix(f, f.length, t, t.length)
+  }
+
+  #versionOf(key: Uint8Array): number {
+    return this.#lookup.get(key, 0, key.length, undefined, 0) ? this.#lookup.recordVersion : 0
+  }
+}
+
+function asKey(key: Bytes): Uint8Array {
+  const bytes = typeof key === 'string' ? Buffer.from(key) : key
+  assertKey(bytes)
+  return bytes
+}
+
+function asValue(value: Bytes): Uint8Array {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value
+  if (!(bytes instanceof Uint8Array)) throw new HoltError('HOLT_INVALID', 'a value is a Uint8Array or a string')
+  if (bytes.length > MAX_VALUE) throw valueTooLong(bytes.length)
+  return bytes
+}
+
+function assertKey(key: Uint8Array): void {
+  if (!(key instanceof Uint8Array)) throw new HoltError('HOLT_INVALID', 'a key is a Uint8Array or a string')
+  if (key.length > MAX_USER_KEY) throw keyTooLong(key.length)
+}
+
+function keyTooLong(length: number): HoltError {
+  return new HoltError('HOLT_KEY_TOO_LONG', `a key of ${length} bytes: at most ${MAX_USER_KEY}`)
+}
+
+function valueTooLong(length: number): HoltError {
+  return new HoltError('HOLT_VALUE_TOO_LONG', `a value of ${length} bytes: at most ${MAX_VALUE}`)
+}

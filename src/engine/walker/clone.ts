@@ -1,0 +1,119 @@
+/**
+ * Deep copy of a subtree from one frame into another, packed: spillover, compaction and renamePrefix are made of it.
+ * Both passes use an explicit stack: a path-shaped tree may be four thousand nodes deep.
+ */
+import { HoltError } from '../../errors.ts'
+import { FRAME_SIZE } from '../../limits.ts'
+import {
+  BLOB,
+  H_ROOT,
+  INNER_TERMINAL,
+  LEAF,
+  LEAF_HEAD,
+  LEAF_KEY_START,
+  LEAF_SUFFIX,
+  leafSize,
+  NODE4,
+  NODE256,
+  PREFIX,
+  PREFIX_CHILD,
+  refOf,
+} from '../layout.ts'
+import type { Pool } from '../pool.ts'
+import { copyBytes } from './bytes.ts'
+import { findChild, leafValueLength, nextChild, nodeAt, nodeSize } from './node.ts'
+
+/** Every node takes at least 8 bytes. */
+export const MAX_NODES = FRAME_SIZE / 8
+
+const stack = new Int32Array(2 * MAX_NODES)
+
+/** Bytes a packed copy of the node at `node` takes. */
+function packedSize(pool: Pool, node: number): number {
+  if (pool.u8[node] === LEAF) return leafSize(pool.u16[(node + LEAF_SUFFIX) >> 1], leafValueLength(pool, node))
+  const size = nodeSize(pool, node)
+  if (size === 0) throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds a node of a kind that does not exist')
+  return size
+}
+
+/** Bytes the nodes of the subtree at `refAt` occupy; a packed copy takes at most as many. */
+export function measureSubtree(pool: Pool, base: number, refAt: number): number {
+  let bytes = 0
+  let top = 0
+  stack[top++] = refAt
+  while (top > 0) {
+    const node = nodeAt(pool, base, stack[--top])
+    bytes += nodeSize(pool, node)
+    if (bytes > FRAME_SIZE) throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds more nodes than fit in it')
+    top = pushChildren(pool, node, top)
+  }
+  return bytes
+}
+
+function pushChildren(pool: Pool, node: number, top: number): number {
+  const kind = pool.u8[node]
+  if (kind === PREFIX) {
+    stack[top++] = node + PREFIX_CHILD
+  } else if (kind >= NODE4 && kind <= NODE256) {
+    if (pool.u16[(node + INNER_TERMINAL) >> 1] !== 0) stack[top++] = node + INNER_TERMINAL
+    for (let byte = nextChild(pool, node, 0); byte < 256; byte = nextChild(pool, node, byte + 1)) {
+      stack[top++] = findChild(pool, node, byte)
+    }
+  }
+  return top
+}
+
+/** Copies the subtree at `refAt` of the frame at `from` into the frame at `to`, which has the room; returns its reference. */
+export function cloneSubtree(pool: Pool, from: number, refAt: number, to: number): number {
+  const { u16 } = pool
+  let root = 0
+  let top = 0
+  stack[top++] = refAt
+  stack[top++] = 0
+  while (top > 0) {
+    const hangAt = stack[--top]
+    const source = nodeAt(pool, from, stack[--top])
+    const size = packedSize(pool, source)
+    const copy = to + pool.allocate(to, size)
+    copyNode(pool, source, copy, size)
+    if (hangAt === 0) root = refOf(copy - to)
+    else u16[hangAt >> 1] = refOf(copy - to)
+    const kind = pool.u8[source]
+    if (kind === PREFIX) {
+      stack[top++] = source + PREFIX_CHILD
+      stack[top++] = copy + PREFIX_CHILD
+    } else if (kind >= NODE4) {
+      if (u16[(source + INNER_TERMINAL) >> 1] !== 0) {
+        stack[top++] = source + INNER_TERMINAL
+        stack[top++] = copy + INNER_TERMINAL
+      }
+      for (let byte = nextChild(pool, source, 0); byte < 256; byte = nextChild(pool, source, byte + 1)) {
+        const child = findChild(pool, source, byte)
+        stack[top++] = child
+        stack[top++] = copy + (child - source)
+      }
+    } else if (kind !== LEAF && kind !== BLOB) {
+      throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds a node of a kind that does not exist')
+    }
+  }
+  return root
+}
+
+function copyNode(pool: Pool, source: number, copy: number, size: number): void {
+  if (pool.u8[source] !== LEAF) {
+    copyBytes(pool.u8, source, pool.u8, copy, size)
+    return
+  }
+  const start = pool.u16[(source + LEAF_KEY_START) >> 1]
+  const bytes = pool.u16[(source + LEAF_SUFFIX) >> 1] + leafValueLength(pool, source)
+  copyBytes(pool.u8, source, pool.u8, copy, LEAF_HEAD)
+  pool.u16[(copy + LEAF_KEY_START) >> 1] = LEAF_HEAD
+  copyBytes(pool.u8, source + start, pool.u8, copy + LEAF_HEAD, bytes)
+}
+
+/** Copies the whole tree of the frame at `from` into the formatted, empty frame at `to`. */
+export function cloneFrame(pool: Pool, from: number, to: number): void {
+  const { u16 } = pool
+  if (u16[(from + H_ROOT) >> 1] === 0) return
+  u16[(to + H_ROOT) >> 1] = cloneSubtree(pool, from, from + H_ROOT, to)
+}

@@ -1,0 +1,279 @@
+/**
+ * Removal of a record, or of the edge by which a subtree hangs (renamePrefix). Nodes that are left with one child
+ * collapse into edges, sparse ones shrink; a child blob that is left without keys is cut from its parent and freed.
+ * Collapse needs a few bytes of a frame: where there is no room the node stays as it is, which is valid, only larger.
+ */
+import { HoltError } from '../../errors.ts'
+import { FRAME_SHIFT, MAX_KEY, MAX_PREFIX } from '../../limits.ts'
+import {
+  BLOB,
+  BLOB_BYTES,
+  BLOB_CHILD,
+  H_ROOT,
+  INNER_TERMINAL,
+  LEAF,
+  LEAF_HEAD,
+  LEAF_KEY_START,
+  LEAF_SUFFIX,
+  NODE4,
+  NODE256,
+  PREFIX,
+  PREFIX_BYTES,
+  PREFIX_CHILD,
+  PREFIX_LENGTH,
+} from '../layout.ts'
+import { type Pool, ROOT_BLOB } from '../pool.ts'
+import { commonLength, copyBytes } from './bytes.ts'
+import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
+import { childCount, findChild, nextChild, nodeAt, nodeSize, removeChild } from './node.ts'
+
+/** What {@link Erase.find} looks for. */
+const EXACT = 0
+const EMPTY_BLOB = 1
+const SUBTREE = 2
+
+export class Erase {
+  /** Where a found subtree hangs: its frame, and the offset of the reference. */
+  slot = 0
+  refOffset = 0
+  /** The bytes of a Prefix between the end of the key and the subtree. */
+  readonly edge = new Uint8Array(2 * MAX_PREFIX + 1)
+  edgeLength = 0
+  /** How many bytes of the subtree's own suffix (leaf) or inline prefix (crossing) belong to the key. */
+  matched = 0
+
+  readonly #pool: Pool
+  /** Offsets of the nodes on the path within the current frame and of the references by which they hang. */
+  readonly #nodes = new Int32Array(2 * MAX_KEY)
+  readonly #refs = new Int32Array(2 * MAX_KEY)
+  #depth = 0
+  /** Whether the last cut left its frame without keys. */
+  #emptied = false
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  /** Removes a key. Returns false when it is not there. */
+  delete(key: Uint8Array, at: number, length: number): boolean {
+    if (!this.#find(key, at, length, EXACT)) return false
+    this.#cut()
+    this.#prune(key, at, length)
+    return true
+  }
+
+  /**
+   * Finds what hangs below all keys that start with the given bytes: a leaf, a node or a crossing, at {@link slot} and
+   * {@link refOffset}. False when there are none.
+   */
+  findSubtree(key: Uint8Array, at: number, length: number): boolean {
+    return this.#find(key, at, length, SUBTREE)
+  }
+
+  /** Cuts off what {@link findSubtree} found, whose nodes take `bytes`; nothing else may have changed since. */
+  cutSubtree(key: Uint8Array, at: number, length: number, bytes: number): void {
+    const base = this.slot << FRAME_SHIFT
+    const hangs = nodeAt(this.#pool, base, base + this.refOffset)
+    const last = base + this.#nodes[this.#depth - 1]
+    const others = hangs === last ? bytes - nodeSize(this.#pool, last) : bytes
+    this.#cut()
+    this.#pool.abandon(this.slot << FRAME_SHIFT, others)
+    this.#prune(key, at, length)
+  }
+
+  /** Removes the blobs on the path of the key that hold nothing any more. */
+  #prune(key: Uint8Array, at: number, length: number): void {
+    while (this.#emptied && this.#find(key, at, length, EMPTY_BLOB)) {
+      const node = (this.slot << FRAME_SHIFT) + this.#nodes[this.#depth - 1]
+      const blob = this.#pool.u32[(node + BLOB_CHILD) >> 2]
+      this.#cut()
+      this.#pool.freeBlob(blob)
+    }
+  }
+
+  /** Descends with a stack of the current frame's nodes; the last one on it is what was looked for. */
+  #find(key: Uint8Array, at: number, length: number, what: number): boolean {
+    const pool = this.#pool
+    const { u8, u16, u32 } = pool
+    const end = at + length
+    pool.unpinAll()
+    let slot = pool.fetch(ROOT_BLOB)
+    let base = slot << FRAME_SHIFT
+    let refAt = base + H_ROOT
+    this.#depth = 0
+    this.edgeLength = 0
+    this.matched = 0
+    for (;;) {
+      if (u16[refAt >> 1] === 0) return false
+      const node = nodeAt(pool, base, refAt)
+      this.slot = slot
+      this.refOffset = refAt - base
+      this.#nodes[this.#depth] = node - base
+      this.#refs[this.#depth++] = refAt - base
+      const kind = u8[node]
+      if (what === SUBTREE && at === end) return true
+      if (kind === LEAF) {
+        if (what === EMPTY_BLOB) return false
+        const suffix = u16[(node + LEAF_SUFFIX) >> 1]
+        const rest = end - at
+        if (suffix < rest || (what === EXACT && suffix !== rest)) return false
+        this.matched = rest
+        return commonLength(u8, node + u16[(node + LEAF_KEY_START) >> 1], key, at, rest) === rest
+      }
+      if (kind === PREFIX || kind === BLOB) {
+        const n = u8[node + PREFIX_LENGTH]
+        const bytes = node + (kind === BLOB ? BLOB_BYTES : PREFIX_BYTES)
+        const shared = commonLength(u8, bytes, key, at, Math.min(n, end - at))
+        if (shared < n) {
+          if (what !== SUBTREE || shared !== end - at) return false
+          this.#endInsideEdge(node, bytes, shared, n)
+          return true
+        }
+        at += n
+        if (kind === PREFIX) {
+          refAt = node + PREFIX_CHILD
+          continue
+        }
+        if (what === SUBTREE && at === end) {
+          this.matched = n
+          return true
+        }
+        const child = pool.fetch(u32[(node + BLOB_CHILD) >> 2])
+        if (what === EMPTY_BLOB && u16[((child << FRAME_SHIFT) + H_ROOT) >> 1] === 0) return true
+        pool.unpinAll()
+        pool.pin(child)
+        slot = child
+        base = slot << FRAME_SHIFT
+        refAt = base + H_ROOT
+        this.#depth = 0
+        continue
+      }
+      if (kind < NODE4 || kind > NODE256) {
+        throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${pool.blobOf[slot]} holds a malformed node`)
+      }
+      if (at === end) refAt = node + INNER_TERMINAL
+      else {
+        refAt = findChild(pool, node, key[at++])
+        if (refAt === 0) return false
+      }
+    }
+  }
+
+  /** The key ends inside the edge of a Prefix or BlobNode: the subtree is what that edge leads to. */
+  #endInsideEdge(node: number, bytes: number, shared: number, n: number): void {
+    if (this.#pool.u8[node] === BLOB) {
+      this.matched = shared
+      return
+    }
+    this.edgeLength = n - shared
+    copyBytes(this.#pool.u8, bytes + shared, this.edge, 0, n - shared)
+    this.refOffset = node - (this.slot << FRAME_SHIFT) + PREFIX_CHILD
+  }
+
+  /** Cuts the last node of the stack from its frame. */
+  #cut(): void {
+    const pool = this.#pool
+    this.slot = pool.beginWrite(this.slot)
+    const slot = this.slot
+    const base = slot << FRAME_SHIFT
+    const { u8, u16 } = pool
+    let i = this.#depth - 1
+    this.#emptied = false
+    for (;;) {
+      const node = base + this.#nodes[i]
+      const refAt = base + this.#refs[i]
+      if (i === 0) {
+        u16[refAt >> 1] = 0
+        pool.abandon(base, nodeSize(pool, node))
+        this.#emptied = true
+        break
+      }
+      const above = base + this.#nodes[i - 1]
+      pool.abandon(base, nodeSize(pool, node))
+      if (u8[above] === PREFIX || ways(pool, above) === 1) {
+        i--
+        continue
+      }
+      if (refAt === above + INNER_TERMINAL) u16[refAt >> 1] = 0
+      else removeChild(pool, base, above, base + this.#refs[i - 1], this.#byteOf(above, refAt))
+      this.#collapse(base, i - 1)
+      break
+    }
+    pool.endWrite(slot)
+  }
+
+  #byteOf(node: number, refAt: number): number {
+    const pool = this.#pool
+    let byte = nextChild(pool, node, 0)
+    while (byte < 256 && findChild(pool, node, byte) !== refAt) byte = nextChild(pool, node, byte + 1)
+    return byte
+  }
+
+  /** When one way is left through the inner node at stack index `i`, its edges become one edge. */
+  #collapse(base: number, i: number): void {
+    const pool = this.#pool
+    const { u8, u16 } = pool
+    let refAt = base + this.#refs[i]
+    const node = nodeAt(pool, base, refAt)
+    const terminal = u16[(node + INNER_TERMINAL) >> 1]
+    const children = childCount(pool, node)
+    if (ways(pool, node) !== 1) return
+    if (children === 0) {
+      u16[refAt >> 1] = terminal
+      pool.abandon(base, nodeSize(pool, node))
+      return
+    }
+    const edge = this.edge
+    let n = 0
+    let dead = nodeSize(pool, node)
+    const above = i > 0 ? base + this.#nodes[i - 1] : 0
+    if (above !== 0 && u8[above] === PREFIX) {
+      n = u8[above + PREFIX_LENGTH]
+      copyBytes(u8, above + PREFIX_BYTES, edge, 0, n)
+      refAt = base + this.#refs[i - 1]
+      dead += nodeSize(pool, above)
+    }
+    const byte = nextChild(pool, node, 0)
+    const childRefAt = findChild(pool, node, byte)
+    const child = nodeAt(pool, base, childRefAt)
+    edge[n++] = byte
+    const ref = this.#lengthen(base, child, u16[childRefAt >> 1], n)
+    if (ref === 0) return
+    u16[refAt >> 1] = ref
+    pool.abandon(base, dead)
+  }
+
+  /** Puts the first `n` bytes of `edge` in front of the node `child`; returns the new reference, 0 when no room. */
+  #lengthen(base: number, child: number, childRef: number, n: number): number {
+    const pool = this.#pool
+    const { u8, u16, u32 } = pool
+    const edge = this.edge
+    const kind = u8[child]
+    if (kind === LEAF) {
+      const start = u16[(child + LEAF_KEY_START) >> 1]
+      if (start - LEAF_HEAD >= n) {
+        copyBytes(edge, 0, u8, child + start - n, n)
+        u16[(child + LEAF_KEY_START) >> 1] = start - n
+        u16[(child + LEAF_SUFFIX) >> 1] += n
+        return childRef
+      }
+    }
+    if (kind === PREFIX || kind === BLOB) {
+      const more = u8[child + PREFIX_LENGTH]
+      const isBlob = kind === BLOB
+      if (pool.room(base, 0) < (isBlob ? crossingSize(n + more) : edgeSize(n + more))) return 0
+      copyBytes(u8, child + (isBlob ? BLOB_BYTES : PREFIX_BYTES), edge, n, more)
+      pool.abandon(base, nodeSize(pool, child))
+      return isBlob
+        ? makeCrossing(pool, base, edge, 0, n + more, u32[(child + BLOB_CHILD) >> 2])
+        : makeEdge(pool, base, edge, 0, n + more, u16[(child + PREFIX_CHILD) >> 1])
+    }
+    if (pool.room(base, 0) < edgeSize(n)) return 0
+    return makeEdge(pool, base, edge, 0, n, childRef)
+  }
+}
+
+/** How many ways lead through an inner node, its terminal included. */
+function ways(pool: Pool, node: number): number {
+  return childCount(pool, node) + (pool.u16[(node + INNER_TERMINAL) >> 1] === 0 ? 0 : 1)
+}

@@ -1,0 +1,322 @@
+/**
+ * Insertion: a record, or a whole subtree that renamePrefix hangs under a new name. Runs under the gate, so the descent
+ * needs no validation; only the frame that changes is marked as being written.
+ *
+ * Nothing is changed before the frame is known to have room for the worst case; when it has not, room is made and the
+ * descent starts again.
+ */
+import { HoltError } from '../../errors.ts'
+import { FRAME_SHIFT, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import {
+  align8,
+  BLOB,
+  BLOB_BYTES,
+  BLOB_CHILD,
+  BLOB_LENGTH,
+  blobSize,
+  H_ROOT,
+  INNER_TERMINAL,
+  LEAF,
+  LEAF_HEAD,
+  LEAF_KEY_START,
+  LEAF_SUFFIX,
+  LEAF_VALUE,
+  LEAF_VALUE_HIGH,
+  LEAF_VERSION,
+  leafSize,
+  NODE4,
+  NODE4_SIZE,
+  NODE256,
+  NODE256_SIZE,
+  PREFIX,
+  PREFIX_BYTES,
+  PREFIX_CHILD,
+  PREFIX_LENGTH,
+  prefixSize,
+  refOf,
+} from '../layout.ts'
+import { type Pool, ROOT_BLOB } from '../pool.ts'
+import { commonLength, copyBytes } from './bytes.ts'
+import { cloneSubtree } from './clone.ts'
+import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
+import { addChild, findChild, newNode4, nodeAt, nodeSize } from './node.ts'
+import { makeRoom } from './spillover.ts'
+
+/** What is inserted. */
+const RECORD = 0
+const CROSSING = 1
+const COPY = 2
+
+export class Insert {
+  readonly #pool: Pool
+  #kind = RECORD
+  #key: Uint8Array = new Uint8Array(0)
+  #end = 0
+  #value: Uint8Array = new Uint8Array(0)
+  #valueAt = 0
+  #valueLength = 0
+  #version = 0
+  /** CROSSING: the blob; COPY: the base of the frame that holds the subtree as its root, and its packed bytes. */
+  #graft = 0
+  #graftSize = 0
+
+  constructor(pool: Pool) {
+    this.#pool = pool
+  }
+
+  /** Inserts or replaces a record. Returns true when the key is new. */
+  put(
+    key: Uint8Array,
+    at: number,
+    length: number,
+    value: Uint8Array,
+    valueAt: number,
+    valueLength: number,
+    version: number,
+  ): boolean {
+    this.#kind = RECORD
+    this.#value = value
+    this.#valueAt = valueAt
+    this.#valueLength = valueLength
+    this.#version = version
+    return this.#run(key, at, length)
+  }
+
+  /** Hangs blob `blob` at a key below which nothing exists. */
+  hangBlob(key: Uint8Array, at: number, length: number, blob: number): void {
+    this.#kind = CROSSING
+    this.#graft = blob
+    this.#run(key, at, length)
+  }
+
+  /** Hangs a copy of the tree in the frame at `base`, `size` bytes packed, at a key below which nothing exists. */
+  hangCopy(key: Uint8Array, at: number, length: number, base: number, size: number): void {
+    this.#kind = COPY
+    this.#graft = base
+    this.#graftSize = size
+    this.#run(key, at, length)
+  }
+
+  #run(key: Uint8Array, at: number, length: number): boolean {
+    this.#key = key
+    this.#end = at + length
+    for (;;) {
+      const outcome = this.#descend(at)
+      if (outcome >= 0) return outcome === 1
+    }
+  }
+
+  /** Only the frame at hand must stay resident, and the one that a subtree is copied from. */
+  #fetch(blob: number): number {
+    this.#pool.unpinAll()
+    if (this.#kind === COPY) this.#pool.pin(this.#graft >> FRAME_SHIFT)
+    return this.#pool.fetch(blob)
+  }
+
+  /** 1 = inserted, 0 = replaced, -1 = room was made or the frame moved: start again. */
+  #descend(at: number): number {
+    const pool = this.#pool
+    const { u8, u16, u32 } = pool
+    const end = this.#end
+    const key = this.#key
+    let slot = this.#fetch(ROOT_BLOB)
+    let base = slot << FRAME_SHIFT
+    let refAt = base + H_ROOT
+    for (;;) {
+      if (u16[refAt >> 1] === 0) return this.#fillEmpty(slot, refAt - base, at)
+      const node = nodeAt(pool, base, refAt)
+      switch (u8[node]) {
+        case LEAF: {
+          const suffix = u16[(node + LEAF_SUFFIX) >> 1]
+          const start = node + u16[(node + LEAF_KEY_START) >> 1]
+          const shared = commonLength(u8, start, key, at, Math.min(suffix, end - at))
+          if (shared === suffix && shared === end - at) return this.#replace(slot, refAt - base, node - base)
+          return this.#splitLeaf(slot, refAt - base, node - base, at, shared)
+        }
+        case PREFIX: {
+          const n = u8[node + PREFIX_LENGTH]
+          const shared = commonLength(u8, node + PREFIX_BYTES, key, at, Math.min(n, end - at))
+          if (n === 0 || shared < n) return this.#splitEdge(slot, refAt - base, node - base, at, shared)
+          at += n
+          refAt = node + PREFIX_CHILD
+          break
+        }
+        case BLOB: {
+          const n = u8[node + BLOB_LENGTH]
+          const shared = commonLength(u8, node + BLOB_BYTES, key, at, Math.min(n, end - at))
+          if (shared < n) return this.#splitEdge(slot, refAt - base, node - base, at, shared)
+          at += n
+          slot = this.#fetch(u32[(node + BLOB_CHILD) >> 2])
+          base = slot << FRAME_SHIFT
+          refAt = base + H_ROOT
+          break
+        }
+        default: {
+          if (u8[node] < NODE4 || u8[node] > NODE256) {
+            throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${pool.blobOf[slot]} holds a malformed node`)
+          }
+          if (at === end) {
+            refAt = node + INNER_TERMINAL
+            if (u16[refAt >> 1] === 0) return this.#fillEmpty(slot, refAt - base, at)
+            break
+          }
+          const child = findChild(pool, node, key[at])
+          if (child === 0) return this.#addBranch(slot, refAt - base, node - base, at)
+          at++
+          refAt = child
+        }
+      }
+    }
+  }
+
+  /** Makes sure that the item, hung below `at`, and `more` bytes of nodes fit; false: room was made, start again. */
+  #fits(slot: number, at: number, more: number): boolean {
+    const rest = this.#end - at
+    let need = more
+    if (this.#kind === RECORD) need += leafSize(rest, this.#valueLength)
+    else if (this.#kind === CROSSING) need += crossingSize(rest)
+    else need += edgeSize(rest) + this.#graftSize
+    if (this.#pool.room(slot << FRAME_SHIFT, SPILL_RESERVE) >= need) return true
+    makeRoom(this.#pool, slot, need)
+    return false
+  }
+
+  /** Allocates the item for the key bytes from `at` on; returns its reference. */
+  #place(base: number, at: number): number {
+    const pool = this.#pool
+    const rest = this.#end - at
+    if (this.#kind === CROSSING) return makeCrossing(pool, base, this.#key, at, rest, this.#graft)
+    if (this.#kind === COPY) {
+      const root = cloneSubtree(pool, this.#graft, this.#graft + H_ROOT, base)
+      return makeEdge(pool, base, this.#key, at, rest, root)
+    }
+    const leaf = base + pool.allocate(base, leafSize(rest, this.#valueLength))
+    pool.u8[leaf] = LEAF
+    pool.u16[(leaf + LEAF_KEY_START) >> 1] = LEAF_HEAD
+    pool.u16[(leaf + LEAF_SUFFIX) >> 1] = rest
+    copyBytes(this.#key, at, pool.u8, leaf + LEAF_HEAD, rest)
+    this.#writeValue(leaf, leaf + LEAF_HEAD + rest)
+    return refOf(leaf - base)
+  }
+
+  #writeValue(leaf: number, valueAt: number): void {
+    const { u8, u16, u32 } = this.#pool
+    const n = this.#valueLength
+    u8[leaf + LEAF_VALUE_HIGH] = n >>> 16
+    u16[(leaf + LEAF_VALUE) >> 1] = n & 0xffff
+    u32[(leaf + LEAF_VERSION) >> 2] = this.#version >>> 0
+    u32[(leaf + LEAF_VERSION + 4) >> 2] = Math.floor(this.#version / 4294967296)
+    copyBytes(this.#value, this.#valueAt, u8, valueAt, n)
+  }
+
+  #fillEmpty(slot: number, refOffset: number, at: number): number {
+    const pool = this.#pool
+    if (!this.#fits(slot, at, 0)) return -1
+    slot = pool.beginWrite(slot)
+    const base = slot << FRAME_SHIFT
+    pool.u16[(base + refOffset) >> 1] = this.#place(base, at)
+    pool.endWrite(slot)
+    return 1
+  }
+
+  #replace(slot: number, refOffset: number, leafOffset: number): number {
+    const pool = this.#pool
+    const { u16 } = pool
+    if (this.#kind !== RECORD) throw new Error('a subtree is hung where a key is')
+    const leaf = (slot << FRAME_SHIFT) + leafOffset
+    const start = u16[(leaf + LEAF_KEY_START) >> 1]
+    const suffix = u16[(leaf + LEAF_SUFFIX) >> 1]
+    const old = nodeSize(pool, leaf)
+    const size = align8(start + suffix + this.#valueLength)
+    const inPlace = size <= old
+    if (!inPlace && !this.#fits(slot, this.#end - suffix, 0)) return -1
+    slot = pool.beginWrite(slot)
+    const base = slot << FRAME_SHIFT
+    if (inPlace) {
+      this.#writeValue(base + leafOffset, base + leafOffset + start + suffix)
+      if (size < old) pool.abandon(base, old - size)
+    } else {
+      u16[(base + refOffset) >> 1] = this.#place(base, this.#end - suffix)
+      pool.abandon(base, old)
+    }
+    pool.endWrite(slot)
+    return 0
+  }
+
+  /** The key leaves the leaf's suffix after `shared` bytes: a Node4 there holds both. */
+  #splitLeaf(slot: number, refOffset: number, leafOffset: number, at: number, shared: number): number {
+    const pool = this.#pool
+    const { u8, u16 } = pool
+    if (!this.#fits(slot, at + shared, edgeSize(shared) + NODE4_SIZE)) return -1
+    slot = pool.beginWrite(slot)
+    const base = slot << FRAME_SHIFT
+    const leaf = base + leafOffset
+    const leafRef = u16[(base + refOffset) >> 1]
+    const node = newNode4(pool, base)
+    const suffix = u16[(leaf + LEAF_SUFFIX) >> 1]
+    const start = u16[(leaf + LEAF_KEY_START) >> 1]
+    if (suffix === shared) {
+      u16[(node + INNER_TERMINAL) >> 1] = leafRef
+      advanceLeaf(pool, leaf, shared)
+    } else {
+      const byte = u8[leaf + start + shared]
+      advanceLeaf(pool, leaf, shared + 1)
+      addChild(pool, base, node, 0, byte, leafRef)
+    }
+    this.#branch(base, node, at + shared)
+    u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
+    pool.endWrite(slot)
+    return 1
+  }
+
+  /** The key leaves the edge of a Prefix or BlobNode after `shared` bytes: a Node4 there holds the rest of it and the item. */
+  #splitEdge(slot: number, refOffset: number, edgeOffset: number, at: number, shared: number): number {
+    const pool = this.#pool
+    const { u8, u16, u32 } = pool
+    if (!this.#fits(slot, at + shared, edgeSize(shared) + NODE4_SIZE + blobSize(MAX_PREFIX))) return -1
+    slot = pool.beginWrite(slot)
+    const base = slot << FRAME_SHIFT
+    const edge = base + edgeOffset
+    const isBlob = u8[edge] === BLOB
+    const bytes = edge + (isBlob ? BLOB_BYTES : PREFIX_BYTES)
+    const rest = u8[edge + (isBlob ? BLOB_LENGTH : PREFIX_LENGTH)] - shared - 1
+    const below = isBlob
+      ? makeCrossing(pool, base, u8, bytes + shared + 1, rest, u32[(edge + BLOB_CHILD) >> 2])
+      : makeEdge(pool, base, u8, bytes + shared + 1, rest, u16[(edge + PREFIX_CHILD) >> 1])
+    const node = newNode4(pool, base)
+    addChild(pool, base, node, 0, u8[bytes + shared], below)
+    this.#branch(base, node, at + shared)
+    u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
+    pool.abandon(base, isBlob ? blobSize(rest + shared + 1) : prefixSize(rest + shared + 1))
+    pool.endWrite(slot)
+    return 1
+  }
+
+  /** Puts the item into a fresh Node4: as its terminal when the key ends there, else as a child. */
+  #branch(base: number, node: number, at: number): void {
+    const { u16 } = this.#pool
+    if (at === this.#end) {
+      if (this.#kind !== RECORD) throw new Error('a subtree is hung where keys are')
+      u16[(node + INNER_TERMINAL) >> 1] = this.#place(base, at)
+    } else {
+      addChild(this.#pool, base, node, 0, this.#key[at], this.#place(base, at + 1))
+    }
+  }
+
+  #addBranch(slot: number, refOffset: number, nodeOffset: number, at: number): number {
+    const pool = this.#pool
+    if (!this.#fits(slot, at + 1, NODE256_SIZE)) return -1
+    slot = pool.beginWrite(slot)
+    const base = slot << FRAME_SHIFT
+    const ref = this.#place(base, at + 1)
+    addChild(pool, base, base + nodeOffset, base + refOffset, this.#key[at], ref)
+    pool.endWrite(slot)
+    return 1
+  }
+}
+
+/** Takes `n` bytes off the front of a leaf's suffix: they are spelled by the nodes above it from now on. */
+export function advanceLeaf(pool: Pool, leaf: number, n: number): void {
+  pool.u16[(leaf + LEAF_KEY_START) >> 1] += n
+  pool.u16[(leaf + LEAF_SUFFIX) >> 1] -= n
+}

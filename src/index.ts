@@ -1,0 +1,28 @@
+/** The package's public surface. */
+
+export type { TreeStatistics } from './engine/statistics.ts'
+export {
+  attachStore as openShared,
+  openStore,
+  type Store,
+  type StoreHandle,
+  type StoreOptions,
+} from './engine/store.ts'
+export {
+  type AtomicBatch,
+  type Bytes,
+  type RangeEntry,
+  type RangeOptions,
+  Tree,
+  type TreeRecord,
+} from './engine/tree.ts'
+export { type Applied, HoltError, type HoltErrorCode } from './errors.ts'
+export type { Durability } from './journal/journal.ts'
+
+import { openStore, type StoreOptions } from './engine/store.ts'
+import type { Tree } from './engine/tree.ts'
+
+/** Opens a store and returns its tree; `tree.close()` closes the store. Without a directory it lives in memory. */
+export function openTree(directory?: string, options: StoreOptions = {}): Tree {
+  return openStore(directory, options).tree
+}

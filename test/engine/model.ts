@@ -1,0 +1,77 @@
+/**
+ * An independent model of the tree: a sorted array of keys beside a map. Nothing clever, so that it is right.
+ */
+export interface ModelRecord {
+  value: Buffer
+  version: number
+}
+
+export class Model {
+  readonly #records = new Map<string, ModelRecord>()
+  #keys: string[] = []
+
+  /** Keys are latin1 strings: one character a byte, so string order is byte order. */
+  get(key: string): ModelRecord | undefined {
+    return this.#records.get(key)
+  }
+
+  put(key: string, value: Buffer, version: number): void {
+    if (!this.#records.has(key)) this.#keys.splice(this.#lowerBound(key), 0, key)
+    this.#records.set(key, { value, version })
+  }
+
+  delete(key: string): boolean {
+    if (!this.#records.delete(key)) return false
+    this.#keys.splice(this.#lowerBound(key), 1)
+    return true
+  }
+
+  /** Keys that start with `prefix`, in order. */
+  keysBelow(prefix: string): string[] {
+    const keys: string[] = []
+    for (let i = this.#lowerBound(prefix); i < this.#keys.length && this.#keys[i].startsWith(prefix); i++) {
+      keys.push(this.#keys[i])
+    }
+    return keys
+  }
+
+  renamePrefix(from: string, to: string): void {
+    const moved = this.keysBelow(from).map(key => [key, this.#records.get(key)!] as const)
+    for (const [key] of moved) this.delete(key)
+    for (const [key, record] of moved) this.put(to + key.slice(from.length), record.value, record.version)
+  }
+
+  range(prefix: string, after: string, delimiter: string, limit: number): string[] {
+    const entries: string[] = []
+    let skip = ''
+    const cut = delimiter === '' || !after.startsWith(prefix) ? -1 : after.indexOf(delimiter, prefix.length)
+    if (cut >= 0) skip = after.slice(0, cut + 1)
+    for (const key of this.keysBelow(prefix)) {
+      if (entries.length >= limit) break
+      if (key <= after && after !== '') continue
+      if (skip !== '' && key.startsWith(skip)) continue
+      const at = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
+      if (at < 0) entries.push(key)
+      else {
+        skip = key.slice(0, at + 1)
+        entries.push(`${skip}*`)
+      }
+    }
+    return entries
+  }
+
+  get size(): number {
+    return this.#keys.length
+  }
+
+  #lowerBound(key: string): number {
+    let low = 0
+    let high = this.#keys.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.#keys[middle] < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
