@@ -57,6 +57,14 @@ function round(): void {
   if (tree.checkpoint()) debug('round in %d ms', Math.round(performance.now() - started))
 }
 
+function flush(): void {
+  try {
+    tree.flush()
+  } catch (error) {
+    debug('flush failed: %s', (error as Error).message)
+  }
+}
+
 function look(): void {
   if (Atomics.load(stopWord, 0) !== 0) {
     clearInterval(timer)
@@ -64,6 +72,7 @@ function look(): void {
     Atomics.notify(stopWord, 0)
     return
   }
+  if (handle.durability === 'async') flush()
   const stats = tree.stats()
   const now = Date.now()
   const bytes = (stats.journal?.bytes ?? 0) - roundBytes

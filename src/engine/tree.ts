@@ -346,6 +346,12 @@ export class Tree {
     return this.#journal ? this.#journal.durableSeq() : this.lastSeq()
   }
 
+  /** Hands everything changed so far to the kernel: what durability `async` leaves to a timer. */
+  flush(): void {
+    this.#assertOpen()
+    this.#journal?.flush()
+  }
+
   /** Returns when everything changed so far survives a power cut. */
   sync(): void {
     this.#assertOpen()

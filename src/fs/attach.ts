@@ -1,0 +1,31 @@
+/** What a FUSE worker thread needs of a mounted store, and how it makes its own filesystem object of it. */
+import { join } from 'node:path'
+import { attachStore, type StoreHandle } from '../engine/store.ts'
+import type { Tree } from '../engine/tree.ts'
+import { hostStorage } from '../journal/storage.ts'
+import { DataFiles } from './data-files.ts'
+import { FileSystem } from './filesystem.ts'
+import type { Operations } from './operations.ts'
+import type { FsShared } from './shared.ts'
+
+/** Posted to each worker. */
+export interface FileSystemHandle {
+  store: StoreHandle
+  shared: FsShared
+  /** Absolute path of the store. */
+  directory: string
+  readOnly: boolean
+}
+
+/** The filesystem of an open store, over the tree object of the calling thread. */
+export function makeFileSystem(handle: FileSystemHandle, tree: Tree): FileSystem {
+  const { shared, directory, readOnly } = handle
+  const data = new DataFiles(hostStorage, join(directory, 'data'), shared, { readOnly })
+  return new FileSystem(tree, data, shared, { readOnly, statfsPath: directory })
+}
+
+/** Called by each FUSE worker with the handle that the main thread posted. */
+export function attachOperations(handle: unknown): Operations {
+  const given = handle as FileSystemHandle
+  return makeFileSystem(given, attachStore(given.store))
+}

@@ -1,0 +1,76 @@
+/**
+ * A mounted store from its beginning to its end: opens and recovers it, removes what a killed server left behind,
+ * serves it, and closes it, in the main thread. The requests themselves are the FUSE workers' (fuse/worker.ts).
+ */
+import createDebug from 'debug'
+import { openStore } from '../engine/store.ts'
+import type { Durability } from '../journal/journal.ts'
+import { type FileSystemHandle, makeFileSystem } from './attach.ts'
+import { serveControl } from './control.ts'
+import type { FileSystem } from './filesystem.ts'
+import { countAllRequests, createRequestCounters } from './fuse/counters.ts'
+import { checkMountPoint } from './fuse/mount.ts'
+import { serve } from './fuse/serve.ts'
+import { createFsShared } from './shared.ts'
+
+const debug = createDebug('holtfs:mount')
+
+/** Milliseconds between two collections of data files that were given up. */
+const COLLECT_EVERY = 1000
+
+export interface MountStoreOptions {
+  /** Absolute path of the store's directory. */
+  store: string
+  mountpoint: string
+  /** Mount options, passed on to mount(8). */
+  options: string[]
+  /** FUSE worker threads. */
+  workers: number
+  durability: Durability
+  /** Bytes of memory for metadata. */
+  poolBytes: number
+  readOnly: boolean
+  /** Called once, when the mount answers. */
+  onReady(): void
+}
+
+/** Opens the store, serves it, closes it; resolves when the mount has ended. Throws what {@link openStore} and {@link serve} throw. */
+export async function mountStore(options: MountStoreOptions): Promise<void> {
+  const { readOnly, workers, durability, poolBytes } = options
+  checkMountPoint(options.mountpoint)
+  const store = openStore(options.store, { durability, poolBytes, readOnly })
+  const directory = store.directory as string
+  const handle: FileSystemHandle = { store: store.share(), shared: createFsShared(), directory, readOnly }
+  const requestCounters = createRequestCounters(workers)
+  try {
+    const filesystem = makeFileSystem(handle, store.tree)
+    if (!readOnly) {
+      filesystem.format(process.getuid?.() ?? 0, process.getgid?.() ?? 0)
+      filesystem.collectOrphans()
+    }
+    const control = serveControl(directory, () => ({
+      tree: store.tree.stats(),
+      requests: countAllRequests(requestCounters),
+    }))
+    const timer = setInterval(() => collect(filesystem, readOnly), COLLECT_EVERY)
+    try {
+      const module = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
+      await serve({ ...options, name: directory, module, handle, requestCounters })
+    } finally {
+      clearInterval(timer)
+      control.close()
+      collect(filesystem, readOnly)
+    }
+  } finally {
+    store.close()
+  }
+}
+
+function collect(filesystem: FileSystem, readOnly: boolean): void {
+  if (readOnly) return
+  try {
+    filesystem.collectRetired()
+  } catch (error) {
+    debug('collecting data files failed: %s', (error as Error).message)
+  }
+}
