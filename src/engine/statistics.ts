@@ -1,7 +1,7 @@
 /** What a tree says about itself: gauges read from the tables, counters summed by all threads since the store was opened. */
 import type { Journal, JournalCounters } from '../journal/journal.ts'
 import type { Pool } from './pool.ts'
-import { C_BLOB_HIGH, C_COUNTERS, COUNTERS, type CounterName, N_CHECKPOINT_SEQ } from './shared.ts'
+import { C_BLOB_HIGH, C_COUNTERS, COUNTERS, type CounterName, N_CHECKPOINT_SEQ, N_MEMORY_SEQ } from './shared.ts'
 
 export interface TreeStatistics {
   /** Seq of the last change, of the last one on the medium, of the last checkpoint. */
@@ -32,8 +32,8 @@ export function treeStatistics(pool: Pool, journal: Journal | undefined): TreeSt
   }
   const counters = Object.fromEntries(COUNTERS.map((name, i) => [name, pool.control[C_COUNTERS + i]]))
   return {
-    lastSeq: journal?.lastSeq() ?? 0,
-    durableSeq: journal?.durableSeq() ?? 0,
+    lastSeq: journal?.lastSeq() ?? pool.numbers[N_MEMORY_SEQ],
+    durableSeq: journal?.durableSeq() ?? pool.numbers[N_MEMORY_SEQ],
     checkpointSeq: pool.numbers[N_CHECKPOINT_SEQ],
     poolFrames: pool.frames,
     residentFrames,

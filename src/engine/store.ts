@@ -30,6 +30,7 @@ import {
   createEngineShared,
   type EngineShared,
   N_CHECKPOINT_SEQ,
+  N_MEMORY_SEQ,
 } from './shared.ts'
 import { lockStore, unlockStore } from './store-lock.ts'
 import { Tree } from './tree.ts'
@@ -72,6 +73,8 @@ export interface Store {
 
 const FRAMES = 'frames.dat'
 const WAL = 'wal'
+/** What a first open that was cut short may leave in a directory that is no store yet. */
+const LEFTOVERS = ['lock', 'manifest.new', 'holtfs.log']
 
 /**
  * Opens the store in a directory, creating it when the directory does not exist or is empty; without a directory, a
@@ -109,7 +112,7 @@ export function attachStore(handle: StoreHandle, storage: Storage = hostStorage)
   const file = handle.directory === undefined ? undefined : new FrameFile(storage, handle.framesFd)
   const pool = new Pool(handle.engine, file)
   const gate = new Gate(pool.control)
-  if (handle.directory === undefined) return new Tree({ pool, gate, readOnly: handle.readOnly })
+  if (handle.directory === undefined || handle.readOnly) return new Tree({ pool, gate, readOnly: handle.readOnly })
   const journal = Journal.attach(storage, join(handle.directory, WAL), handle.journal, handle)
   return new Tree({
     pool,
@@ -128,7 +131,7 @@ class FileStore implements Store {
   readonly #handle: StoreHandle
   readonly #storage: Storage
   readonly #lockFd: number
-  readonly #journal: Journal
+  readonly #journal: Journal | undefined
   readonly #maintenance: Maintenance | undefined
   #closed = false
 
@@ -143,7 +146,7 @@ class FileStore implements Store {
       this.#journal = this.#recover()
       this.tree = attachStore(handle, storage)
       this.tree.onClose = () => this.close()
-      this.#maintenance = handle.background && !handle.readOnly ? new Maintenance(handle) : undefined
+      this.#maintenance = handle.background && this.#journal !== undefined ? new Maintenance(handle) : undefined
     } catch (error) {
       if (handle.framesFd >= 0) storage.close(handle.framesFd)
       unlockStore(this.#lockFd)
@@ -155,11 +158,15 @@ class FileStore implements Store {
     return this.#handle
   }
 
-  #recover(): Journal {
+  /** Checkpoint plus log. Returns the log, open for appending; a read-only store has none, and no file of it is changed. */
+  #recover(): Journal | undefined {
     const { directory } = this
     const storage = this.#storage
     const handle = this.#handle
-    if (!hasManifest(storage, directory)) createManifest(storage, directory)
+    if (!hasManifest(storage, directory)) {
+      if (handle.readOnly) throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no store`)
+      createManifest(storage, directory)
+    }
     const manifest = readManifest(storage, directory)
     handle.framesFd = openFrames(storage, directory)
     const file = new FrameFile(storage, handle.framesFd)
@@ -177,6 +184,8 @@ class FileStore implements Store {
       apply.run(body, length, seq)
     })
     gate.leave(entered)
+    pool.numbers[N_MEMORY_SEQ] = log.lastSeq
+    if (handle.readOnly) return undefined
     if (log.torn !== undefined) cutTornTail(storage, wal, log.torn)
     return Journal.start(storage, wal, handle.journal, log.lastSeq, handle)
   }
@@ -185,12 +194,13 @@ class FileStore implements Store {
     if (this.#closed) return
     this.#closed = true
     this.#maintenance?.stop()
+    const journal = this.#journal
     try {
-      if (!this.#handle.readOnly && !this.#journal.failed()) this.tree.checkpoint()
+      if (journal !== undefined && !journal.failed()) this.tree.checkpoint()
     } finally {
       Atomics.store(new Int32Array(this.#handle.engine.control), C_CLOSED, 1)
       try {
-        this.#journal.close()
+        journal?.close()
       } finally {
         this.#storage.close(this.#handle.framesFd)
         unlockStore(this.#lockFd)
@@ -213,8 +223,7 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
   if (!statSync(directory).isDirectory()) {
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not a directory: name a store directory`)
   }
-  // A first open that was cut short leaves nothing but these behind.
-  const foreign = readdirSync(directory).filter(name => !['lock', 'manifest.new', 'holtfs.log'].includes(name))
+  const foreign = readdirSync(directory).filter(name => !LEFTOVERS.includes(name))
   if (foreign.length > 0 && !foreign.includes('manifest')) {
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not empty and not a store: name another directory`)
   }

@@ -1,0 +1,47 @@
+/** `holtfs stats`: what a store says about itself; asks the server when it is mounted, else opens it read-only. */
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { openStore } from '../engine/store.ts'
+import { askControl } from '../fs/control.ts'
+import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
+
+export function registerStats(program: Command): void {
+  program
+    .command('stats')
+    .description('print the counters of a store, mounted or not')
+    .argument('<store>', 'directory of the store, or where it is mounted')
+    .option('--json', 'print one JSON document')
+    .action(async (path: string, given: { json?: boolean }) => {
+      const statistics = await readStatistics(path)
+      process.stdout.write(given.json === true ? `${JSON.stringify(statistics)}\n` : table(statistics))
+    })
+}
+
+async function readStatistics(path: string): Promise<unknown> {
+  const mount = findMount(path)
+  const directory = mount?.type === MOUNT_TYPE ? mount.source : resolve(path)
+  const served = await askControl(directory)
+  if (served !== undefined) return served
+  const store = openStore(directory, { readOnly: true, background: false })
+  try {
+    return { tree: store.tree.stats() }
+  } finally {
+    store.close()
+  }
+}
+
+/** One line a number: its dotted name and its value. */
+function table(statistics: unknown): string {
+  const rows: [string, string][] = []
+  collect('', statistics, rows)
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
+}
+
+function collect(prefix: string, value: unknown, rows: [string, string][]): void {
+  if (typeof value !== 'object' || value === null) {
+    rows.push([prefix, String(value)])
+    return
+  }
+  for (const [name, inner] of Object.entries(value)) collect(prefix === '' ? name : `${prefix}.${name}`, inner, rows)
+}
