@@ -7,7 +7,7 @@ import { workerData } from 'node:worker_threads'
 import Queue from 'better-queue'
 import createDebug from 'debug'
 import { HoltError } from '../errors.ts'
-import type { MaintenanceData } from './maintenance.ts'
+import { M_BUSY, M_STOP, type MaintenanceData } from './maintenance.ts'
 import { attachStore } from './store.ts'
 
 const debug = createDebug('holtfs:maintenance')
@@ -21,8 +21,8 @@ const ROUND_WAL_BYTES = 16 << 20
 
 type Task = { id: 'round' | 'sync' }
 
-const { handle, stop } = workerData as MaintenanceData
-const stopWord = new Int32Array(stop)
+const { handle, words: buffer } = workerData as MaintenanceData
+const words = new Int32Array(buffer)
 const tree = attachStore(handle)
 
 let syncedAt = Date.now()
@@ -32,8 +32,7 @@ let roundBytes = 0
 const queue = new Queue<Task, void>(
   (task, done) => {
     try {
-      if (task.id === 'sync') tree.sync()
-      else round()
+      work(task.id === 'sync' ? () => tree.sync() : round)
       done(null)
     } catch (error) {
       const failed = error instanceof HoltError && error.code === 'HOLT_FAILED'
@@ -44,7 +43,7 @@ const queue = new Queue<Task, void>(
   {
     maxRetries: 8,
     retryDelay: 500,
-    precondition: ready => ready(null, stopWord[0] === 0),
+    precondition: ready => ready(null, words[M_STOP] === 0),
     preconditionRetryTimeout: LOOK,
     priority: (task, ready) => ready(null, task.id === 'round' ? 1 : 2),
   },
@@ -57,19 +56,28 @@ function round(): void {
   if (tree.checkpoint()) debug('round in %d ms', Math.round(performance.now() - started))
 }
 
+/** Does something to the store, unless it is being closed; {@link Maintenance.stop} waits for the end of it. */
+function work(step: () => void): void {
+  Atomics.store(words, M_BUSY, 1)
+  try {
+    if (Atomics.load(words, M_STOP) === 0) step()
+  } finally {
+    Atomics.store(words, M_BUSY, 0)
+    Atomics.notify(words, M_BUSY)
+  }
+}
+
 function flush(): void {
   try {
-    tree.flush()
+    work(() => tree.flush())
   } catch (error) {
     debug('flush failed: %s', (error as Error).message)
   }
 }
 
 function look(): void {
-  if (Atomics.load(stopWord, 0) !== 0) {
+  if (Atomics.load(words, M_STOP) !== 0) {
     clearInterval(timer)
-    Atomics.store(stopWord, 0, 2)
-    Atomics.notify(stopWord, 0)
     return
   }
   if (handle.durability === 'async') flush()

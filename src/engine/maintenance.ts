@@ -6,29 +6,30 @@ import type { StoreHandle } from './store.ts'
 
 const debug = createDebug('holtfs:maintenance')
 
-/** What the thread is given; `stop` is set to 1 to end it and to 2 by the thread when it has ended. */
+/** What the thread is given, and the two words by which it is told to end and tells that it is at work. */
 export interface MaintenanceData {
   handle: StoreHandle
-  stop: SharedArrayBuffer
+  words: SharedArrayBuffer
 }
+
+export const M_STOP = 0
+export const M_BUSY = 1
 
 export class Maintenance {
   readonly #worker: Worker
-  readonly #stop = new Int32Array(new SharedArrayBuffer(4))
+  readonly #words = new Int32Array(new SharedArrayBuffer(8))
 
   constructor(handle: StoreHandle) {
-    const workerData: MaintenanceData = { handle, stop: this.#stop.buffer }
+    const workerData: MaintenanceData = { handle, words: this.#words.buffer }
     this.#worker = startThread(import.meta.url, './maintenance-worker', { workerData })
     this.#worker.on('error', error => debug('ended by %s', error.stack ?? error))
     this.#worker.unref()
   }
 
-  /** Asks the thread to end and waits until it touches the store no more. */
+  /** Returns when the thread does nothing to the store any more; a round that is under way is finished first. */
   stop(): void {
-    if (Atomics.compareExchange(this.#stop, 0, 0, 1) === 0) {
-      Atomics.notify(this.#stop, 0)
-      Atomics.wait(this.#stop, 0, 1, 10_000)
-    }
+    Atomics.store(this.#words, M_STOP, 1)
+    while (Atomics.load(this.#words, M_BUSY) !== 0) Atomics.wait(this.#words, M_BUSY, 1, 100)
     void this.#worker.terminate()
   }
 }
