@@ -1,0 +1,141 @@
+/**
+ * A store and its mount, driven through the built command line as a user does. The test process never touches the
+ * mount itself: it starts commands. Whatever a test leaves behind is unmounted, ended and removed by cleanUp().
+ */
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+export const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
+const PROGRAM = join(PROJECT, 'dist/cli/main.js')
+/** Milliseconds after which a command counts as hung. */
+const PATIENCE = 600_000
+
+/** Whether this machine can mount: root with /dev/fuse. */
+export const canMount = process.getuid?.() === 0 && spawnSync('test', ['-c', '/dev/fuse']).status === 0
+
+export interface Result {
+  code: number | string | null
+  out: string
+  err: string
+}
+
+/** Runs a command to its end; never throws. Its output is taken as bytes (latin1), so that any file name survives. */
+export function run(file: string, argv: string[], cwd = PROJECT): Promise<Result> {
+  return new Promise(resolve => {
+    const limits = { timeout: PATIENCE, killSignal: 'SIGKILL' as const, maxBuffer: 1 << 30 }
+    execFile(file, argv, { ...limits, cwd, encoding: 'latin1' }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : (error.signal ?? error.code ?? null), out, err })
+    })
+  })
+}
+
+/** Runs a command that must succeed and returns what it printed. */
+export async function succeed(file: string, argv: string[]): Promise<string> {
+  const { code, out, err } = await run(file, argv)
+  if (code !== 0)
+    throw new Error(`${argv.join(' ').slice(0, 400)}: exit ${code}: ${err.slice(0, 2000)}${out.slice(-2000)}`)
+  return out
+}
+
+/** Runs a shell script that must succeed in `cwd`; returns its output. */
+export function sh(script: string, cwd: string): Promise<string> {
+  return succeed('/bin/bash', ['-c', `set -eo pipefail; cd "$0"; ${script}`, cwd])
+}
+
+/** Runs a TypeScript file of this directory as a child process. */
+export function program(name: string, ...argv: string[]): [string, string[]] {
+  return [process.execPath, ['--import=tsx', join(PROJECT, 'test/mount', name), ...argv]]
+}
+
+export function holtfs(...argv: string[]): Promise<Result> {
+  return run(process.execPath, [PROGRAM, ...argv])
+}
+
+const made = new Set<RealMount>()
+
+export class RealMount {
+  /** Scratch directory on the host that holds everything of this test. */
+  readonly directory: string
+  readonly store: string
+  readonly path: string
+
+  constructor(name: string) {
+    this.directory = mkdtempSync(join(tmpdir(), `holtfs ${name}-`))
+    this.store = join(this.directory, 'store')
+    this.path = join(this.directory, 'mnt')
+    mkdirSync(this.path)
+    made.add(this)
+  }
+
+  async mount(...options: string[]): Promise<void> {
+    await expectSilence('mount', this.store, this.path, ...options)
+  }
+
+  async umount(): Promise<void> {
+    await expectSilence('umount', this.path)
+  }
+
+  /** Checks the unmounted store; throws with the findings. */
+  async check(): Promise<void> {
+    const { code, out, err } = await holtfs('check', this.store)
+    if (code !== 0) throw new Error(`holtfs check: exit ${code}: ${err}${out}`)
+  }
+
+  /** Unmounts, checks, mounts again. */
+  async checkBetween(...options: string[]): Promise<void> {
+    await this.umount()
+    await this.check()
+    await this.mount(...options)
+  }
+
+  /** The server's process id as its lock names it. */
+  serverPid(): number {
+    const pid = Number.parseInt(readFileSync(join(this.store, 'lock'), 'utf8'), 10)
+    if (!isServerOf(pid, this.store)) throw new Error(`process ${pid} does not serve ${this.store}`)
+    return pid
+  }
+
+  /** SIGKILL to the server. The dead mount stays until {@link detach}. */
+  async kill(): Promise<void> {
+    const pid = this.serverPid()
+    process.kill(pid, 'SIGKILL')
+    while (isServerOf(pid, this.store)) await sleep(2)
+  }
+
+  /** Takes a dead mount away. */
+  async detach(): Promise<void> {
+    await succeed('umount', ['-l', this.path])
+  }
+}
+
+async function expectSilence(...argv: string[]): Promise<void> {
+  const { code, out, err } = await holtfs(...argv)
+  if (code !== 0 || out !== '' || err !== '') throw new Error(`holtfs ${argv.join(' ')}: exit ${code}: ${err}${out}`)
+}
+
+/** Whether `pid` is a running holtfs of this store (not a zombie, not another process with a reused id). */
+function isServerOf(pid: number, store: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(store)
+  } catch {
+    return false
+  }
+}
+
+/** Unmounts, kills and removes all that the tests of this process made. */
+export function cleanUp(): void {
+  for (const mount of made) {
+    spawnSync('umount', ['-f', '-l', mount.path], { timeout: 5000 })
+    try {
+      process.kill(mount.serverPid(), 'SIGKILL')
+    } catch {
+      // It has ended.
+    }
+    execFileSync('rm', ['-rf', '--one-file-system', mount.directory], { timeout: 120_000 })
+  }
+  made.clear()
+}
