@@ -2,7 +2,7 @@
  * A store and its mount, driven through the built command line as a user does. The test process never touches the
  * mount itself: it starts commands. Whatever a test leaves behind is unmounted, ended and removed by cleanUp().
  */
-import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,6 +55,12 @@ export function holtfs(...argv: string[]): Promise<Result> {
   return run(process.execPath, [PROGRAM, ...argv])
 }
 
+/** Starts the command line and does not wait for it. */
+export function startServer(...argv: string[]): { child: ChildProcess; ended: Promise<void> } {
+  const child = spawn(process.execPath, [PROGRAM, ...argv], { cwd: PROJECT, stdio: 'ignore' })
+  return { child, ended: new Promise(resolve => child.on('close', () => resolve())) }
+}
+
 const made = new Set<RealMount>()
 
 export class RealMount {
@@ -103,6 +109,11 @@ export class RealMount {
   async kill(): Promise<void> {
     const pid = this.serverPid()
     process.kill(pid, 'SIGKILL')
+    await this.ended(pid)
+  }
+
+  /** Resolves when the server `pid` has ended. */
+  async ended(pid: number): Promise<void> {
     while (isServerOf(pid, this.store)) await sleep(2)
   }
 

@@ -44,11 +44,12 @@ export async function makeSourceTree(directory: string, files: number): Promise<
 
 /** Depth first, in order of names, until `list` holds `most`. */
 function collect(directory: string, most: number, list: string[]): void {
-  const entries = readdirSync(directory, { withFileTypes: true, encoding: 'latin1' })
+  const entries = readdirSync(Buffer.from(directory, 'latin1'), { withFileTypes: true, encoding: 'latin1' })
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (list.length >= most) return
     const path = `${directory}/${entry.name}`
     if (entry.isDirectory()) collect(path, most, list)
-    else if (entry.isSymbolicLink() || (entry.isFile() && lstatSync(path).size <= MAX_BYTES)) list.push(path)
+    else if (entry.isSymbolicLink() || (entry.isFile() && lstatSync(Buffer.from(path, 'latin1')).size <= MAX_BYTES))
+      list.push(path)
   }
 }

@@ -1,0 +1,96 @@
+/**
+ * A client of the kill test: `killed-client.ts DIRECTORY LOG SEED`. Goes on from what the log says is there, one operation
+ * after the other, each written to the log before and after its system call, until the mount is dead.
+ */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { seededRandom } from '../support/random.ts'
+import { type LogLine, readLog } from './acknowledged-log.ts'
+import { bytesOf, chooseOperation, type Operation } from './acknowledged-operation.ts'
+
+const [, , directory, logPath, seed] = process.argv
+const random = seededRandom(Number(seed))
+const { model } = readLog(logPath)
+const log = openSync(logPath, 'a')
+/** What a call answers when the server dies: in the middle of it, or before it. */
+const DEAD = new Set(['ECONNABORTED', 'ENOTCONN', 'EIO'])
+
+process.umask(0o022)
+for (;;) {
+  const operation = chooseOperation(model, random)
+  note({ begin: operation })
+  try {
+    perform(operation)
+  } catch (error) {
+    if (DEAD.has((error as NodeJS.ErrnoException).code ?? '')) process.exit(0)
+    throw new Error(`${JSON.stringify(operation)}: ${(error as Error).message}`)
+  }
+  note({ is: 'done' })
+  model.apply(operation)
+}
+
+function note(line: LogLine): void {
+  writeSync(log, `${JSON.stringify(line)}\n`)
+}
+
+function perform(operation: Operation): void {
+  const path = `${directory}/${operation.path}`
+  switch (operation.is) {
+    case 'create':
+      closeSync(openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644))
+      break
+    case 'mkdir':
+      mkdirSync(path)
+      break
+    case 'rmdir':
+      rmdirSync(path)
+      break
+    case 'unlink':
+      unlinkSync(path)
+      break
+    case 'write':
+      write(path, constants.O_WRONLY, operation.seed, operation.length, operation.offset)
+      break
+    case 'append':
+      write(path, constants.O_WRONLY | constants.O_APPEND, operation.seed, operation.length, null)
+      break
+    case 'truncate':
+      truncateSync(path, operation.size)
+      break
+    case 'rename':
+      renameSync(path, `${directory}/${operation.to}`)
+      break
+    case 'link':
+      linkSync(path, `${directory}/${operation.to}`)
+      break
+    case 'symlink':
+      symlinkSync(operation.target, path)
+      break
+    case 'chmod':
+      chmodSync(path, operation.mode)
+  }
+}
+
+/** One write(2). */
+function write(path: string, flags: number, seed: number, length: number, offset: number | null): void {
+  const fd = openSync(path, flags)
+  let written: number
+  try {
+    written = writeSync(fd, bytesOf(seed, length), 0, length, offset)
+  } finally {
+    closeSync(fd)
+  }
+  if (written !== length) throw new Error(`wrote ${written} of ${length} bytes`)
+}
