@@ -97,5 +97,5 @@ async function runMount(store: string, mountpoint: string, given: MountArguments
 
 /** One thread a core; never fewer than two, so that one slow fsync does not stop everybody. */
 function defaultWorkers(): number {
-  return Math.min(Math.max(availableParallelism(), 2), 8)
+  return Math.min(Math.max(availableParallelism(), 2), 4)
 }
