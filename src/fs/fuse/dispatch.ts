@@ -42,7 +42,8 @@ export class Dispatcher {
     try {
       return this.#handle()
     } catch (error) {
-      return this.#reply.error(this.#request, errnoOf(error))
+      const errno = errnoOf(error)
+      return expectsReply(this.#request.opcode) ? this.#reply.error(this.#request, errno) : 0
     }
   }
 
@@ -229,4 +230,9 @@ export class Dispatcher {
   #tooLong(): number {
     return this.#reply.error(this.#request, -ENAMETOOLONG)
   }
+}
+
+/** The kernel refuses a reply to what it does not wait for, and would take it for a broken server. */
+function expectsReply(opcode: number): boolean {
+  return opcode !== wire.FUSE_FORGET && opcode !== wire.FUSE_BATCH_FORGET && opcode !== wire.FUSE_INTERRUPT
 }
