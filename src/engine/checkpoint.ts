@@ -15,6 +15,7 @@ import { appendCheckpoint, isOvergrown, writeWhole } from './manifest.ts'
 import { hostError, type Pool, ROOT_BLOB } from './pool.ts'
 import {
   C_BLOB_HIGH,
+  C_BLOB_HINT,
   C_DISK_HINT,
   C_EPOCH,
   C_FAILED,
@@ -29,6 +30,7 @@ import {
 interface Image {
   blob: number
   slot: number
+  /** Disk slot + 1 of the blob's newest image then, or 0. Held for the round: nothing newer can get the same number. */
   recorded: number
   /** Disk slot it is written to; -1 until then. */
   disk: number
@@ -74,6 +76,8 @@ export class Checkpoint {
   run(): boolean {
     this.#lock.lock()
     try {
+      // What is in memory may be a change half applied, or rest on an image that a failed fsync has lost.
+      assertNotFailed(this.#pool)
       const cut = this.#cut()
       if (cut.images.length === 0 && cut.moves.length === 0 && cut.seq === this.#numbers[N_CHECKPOINT_SEQ]) return false
       this.#write(cut)
@@ -95,7 +99,9 @@ export class Checkpoint {
       for (let slot = 0; slot < pool.frames; slot++) {
         const blob = pool.blobOf[slot]
         if (blob === 0 || pool.dirty[slot] === 0) continue
-        cut.images.push({ blob, slot, recorded: pool.diskSlotOf[blob], disk: -1 })
+        const recorded = pool.diskSlotOf[blob]
+        if (recorded !== 0) pool.retainDisk(recorded - 1)
+        cut.images.push({ blob, slot, recorded, disk: -1 })
         Atomics.store(pool.cut, slot, 1)
       }
       const high = pool.control[C_BLOB_HIGH]
@@ -202,15 +208,18 @@ export class Checkpoint {
       for (const { blob, recorded, disk } of cut.images) {
         this.#setCommitted(blob, disk + 1)
         const resident = pool.slotOf[blob]
-        if (resident === 0 || pool.diskSlotOf[blob] !== recorded) continue
-        // Not stolen, freed or written elsewhere since the cut: this is its newest image on disk.
-        pool.retainDisk(disk)
-        pool.setCurrent(blob, disk + 1)
-        if (pool.dirty[resident - 1] <= cut.epoch) pool.dirty[resident - 1] = 0
+        if (resident !== 0 && pool.diskSlotOf[blob] === recorded) {
+          // Not stolen, freed or written elsewhere since the cut: this is its newest image on disk.
+          pool.retainDisk(disk)
+          pool.setCurrent(blob, disk + 1)
+          if (pool.dirty[resident - 1] <= cut.epoch) pool.dirty[resident - 1] = 0
+        }
+        if (recorded !== 0) pool.releaseDisk(recorded - 1)
       }
       for (const { blob, diskSlot } of cut.moves) this.#setCommitted(blob, diskSlot)
       this.#numbers[N_CHECKPOINT_SEQ] = cut.seq
       Atomics.store(pool.control, C_DISK_HINT, 0)
+      pool.control[C_BLOB_HINT] = 0
     } finally {
       this.#gate.leave(entered)
     }
@@ -227,8 +236,9 @@ export class Checkpoint {
     for (const image of cut.images) this.#letGo(image.slot)
     // The manifest record may be on the medium after all: then its slots must stay as they are.
     if (Atomics.load(this.#pool.control, C_FAILED) !== 0) return
-    for (const image of cut.images) {
-      if (image.disk >= 0) this.#pool.releaseDisk(image.disk)
+    for (const { disk, recorded } of cut.images) {
+      if (disk >= 0) this.#pool.releaseDisk(disk)
+      if (recorded !== 0) this.#pool.releaseDisk(recorded - 1)
     }
     for (const { diskSlot } of cut.moves) if (diskSlot !== 0) this.#pool.releaseDisk(diskSlot - 1)
   }

@@ -150,8 +150,8 @@ function encodeRecord(checkpoint: Checkpoint, pairs: Uint32Array, count: number)
 
 /**
  * Appends a checkpoint behind the `size` intact bytes and makes it durable: the commit point of a round. `pairs` holds
- * blob id and disk slot + 1 (0 = the blob is gone), `count` of them. Returns the new size; throws the host's error, and
- * then the caller must treat a failed `datasync` as final.
+ * blob id and disk slot + 1 (0 = the blob is gone), `count` of them. Returns the new size. Throws the host's error when the
+ * record is not there, HOLT_IO when it may be: then the caller must stop.
  */
 export function appendCheckpoint(
   storage: Storage,
@@ -166,7 +166,7 @@ export function appendCheckpoint(
   try {
     if (storage.size(fd) > size) storage.truncate(fd, size)
     storage.write(fd, record, 0, record.length, size)
-    storage.datasync(fd)
+    durably(() => storage.datasync(fd))
   } finally {
     storage.close(fd)
   }
@@ -203,8 +203,20 @@ export function writeWhole(
     storage.close(fd)
   }
   storage.rename(join(directory, FRESH), join(directory, MANIFEST))
-  storage.syncDirectory(directory)
+  durably(() => storage.syncDirectory(directory))
   return HEADER + record.length
+}
+
+/** The record stands in the file already: no failure from here on may pass for a mere lack of space. */
+function durably(sync: () => void): void {
+  try {
+    sync()
+  } catch (cause) {
+    throw new HoltError('HOLT_IO', `cannot make the manifest durable: ${(cause as Error).message}`, {
+      applied: 'unknown',
+      cause,
+    })
+  }
 }
 
 function corrupt(path: string, what: string): HoltError {

@@ -276,6 +276,8 @@ export class Pool {
   takeSlot(wait: boolean): number {
     for (;;) {
       this.control[C_SPARE]--
+      // Asked before looking: what the round lets go of in between is found at the next turn.
+      const mayFree = this.#roundHolds()
       const slot = this.#freeOrColdest()
       if (slot >= 0) {
         if (this.blobOf[slot] === 0) return slot
@@ -287,7 +289,7 @@ export class Pool {
           return slot
         }
       }
-      if (!this.#roundHolds()) throw this.#exhausted()
+      if (!mayFree) throw this.#exhausted()
       if (!wait) return -1
       const seen = Atomics.load(this.control, C_SLOT_FREED)
       if (this.#roundHolds()) Atomics.wait(this.control, C_SLOT_FREED, seen, 20)

@@ -26,6 +26,7 @@ import {
   C_CLOSED,
   C_DISK_HIGH,
   C_EPOCH,
+  C_FAILED,
   C_MANIFEST_SIZE,
   createEngineShared,
   type EngineShared,
@@ -195,10 +196,12 @@ class FileStore implements Store {
     this.#closed = true
     this.#maintenance?.stop()
     const journal = this.#journal
+    const control = new Int32Array(this.#handle.engine.control)
     try {
-      if (journal !== undefined && !journal.failed()) this.tree.checkpoint()
+      // After a failure memory is not to be believed: what the log holds is for the next open.
+      if (journal !== undefined && !journal.failed() && Atomics.load(control, C_FAILED) === 0) this.tree.checkpoint()
     } finally {
-      Atomics.store(new Int32Array(this.#handle.engine.control), C_CLOSED, 1)
+      Atomics.store(control, C_CLOSED, 1)
       try {
         journal?.close()
       } finally {

@@ -57,7 +57,7 @@ export interface AtomicBatch {
   assertPrefixEmpty(prefix: Bytes): void
   /** Guard: `from` exists and, unless `replace`, `to` does not. */
   rename(from: Bytes, to: Bytes, options?: { replace?: boolean }): void
-  /** Guard: some key starts with `from`, none with `to`. */
+  /** Guard: some key starts with `from`, none with `to`. Throws HOLT_INVALID when this batch has written below `to`. */
   renamePrefix(from: Bytes, to: Bytes): void
 }
 
@@ -149,8 +149,9 @@ export class Tree {
     }
     cursor.seek(prefix, prefix.length, after, after.length, delimiterByte, true, options.keysOnly ?? false)
     const limit = options.limit ?? Number.POSITIVE_INFINITY
-    for (let n = 0; n < limit && cursor.next(); n++) {
+    for (let n = 0; n < limit; n++) {
       this.#assertOpen()
+      if (!cursor.next()) break
       const key = Buffer.from(cursor.key.subarray(0, cursor.keyLength))
       if (cursor.isPrefix) yield { commonPrefix: key }
       else {
@@ -230,7 +231,8 @@ export class Tree {
   #guarded(describe: (batch: AtomicBatch) => void): number | undefined {
     this.begin()
     const held = this.#staging(() => {
-      const staging = new Staging(this, this.#lookup, (prefix, length) => this.#isEmptyBelow(prefix, length))
+      const isEmptyBelow = (prefix: Uint8Array, length: number) => this.#isEmptyBelow(prefix, length)
+      const staging = new Staging(this, this.#batch, this.#lookup, isEmptyBelow)
       describe(staging)
       return staging.held
     })
@@ -302,9 +304,18 @@ export class Tree {
     }
     if (this.#journal !== undefined && this.#batch.count > 0) {
       this.#journal.commit(seq)
-      if (this.#journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#inlineRoundBytes) this.checkpoint()
+      if (this.#journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#inlineRoundBytes) this.#round()
     }
     return seq
+  }
+
+  /** The change is acknowledged already: a round that fails is counted, and tried again after as many bytes more. */
+  #round(): void {
+    try {
+      this.#checkpoint?.run()
+    } catch (error) {
+      if (!(error instanceof HoltError)) throw error
+    }
   }
 
   /** Leaves the gate; nothing is applied. */
@@ -445,11 +456,13 @@ class Staging implements AtomicBatch {
   /** False when a guard failed. */
   held = true
   readonly #tree: Tree
+  readonly #batch: Batch
   readonly #lookup: Lookup
   readonly #isEmptyBelow: (prefix: Uint8Array, length: number) => boolean
 
-  constructor(tree: Tree, lookup: Lookup, isEmptyBelow: (prefix: Uint8Array, length: number) => boolean) {
+  constructor(tree: Tree, batch: Batch, lookup: Lookup, isEmptyBelow: (prefix: Uint8Array, length: number) => boolean) {
     this.#tree = tree
+    this.#batch = batch
     this.#lookup = lookup
     this.#isEmptyBelow = isEmptyBelow
   }
@@ -498,6 +511,9 @@ class Staging implements AtomicBatch {
     const shared = Math.min(f.length, t.length)
     if (f.subarray(0, shared).equals(t.subarray(0, shared))) {
       throw new HoltError('HOLT_INVALID', 'renamePrefix: one prefix is empty or starts with the other')
+    }
+    if (this.#batch.writesBelow(t)) {
+      throw new HoltError('HOLT_INVALID', 'renamePrefix: the same batch has already written below the new prefix')
     }
     if (this.#isEmptyBelow(f, f.length) || !this.#isEmptyBelow(t, t.length)) this.held = false
     this.#tree.stageRenamePrefix(f, f.length, t, t.length)

@@ -4,7 +4,7 @@
  * Collapse needs a few bytes of a frame: where there is no room the node stays as it is, which is valid, only larger.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_KEY, MAX_PREFIX } from '../../limits.ts'
+import { FRAME_SHIFT, MAX_KEY, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
 import {
   BLOB,
   BLOB_BYTES,
@@ -261,14 +261,14 @@ export class Erase {
     if (kind === PREFIX || kind === BLOB) {
       const more = u8[child + PREFIX_LENGTH]
       const isBlob = kind === BLOB
-      if (pool.room(base, 0) < (isBlob ? crossingSize(n + more) : edgeSize(n + more))) return 0
+      if (pool.room(base, SPILL_RESERVE) < (isBlob ? crossingSize(n + more) : edgeSize(n + more))) return 0
       copyBytes(u8, child + (isBlob ? BLOB_BYTES : PREFIX_BYTES), edge, n, more)
       pool.abandon(base, nodeSize(pool, child))
       return isBlob
         ? makeCrossing(pool, base, edge, 0, n + more, u32[(child + BLOB_CHILD) >> 2])
         : makeEdge(pool, base, edge, 0, n + more, u16[(child + PREFIX_CHILD) >> 1])
     }
-    if (pool.room(base, 0) < edgeSize(n)) return 0
+    if (pool.room(base, SPILL_RESERVE) < edgeSize(n)) return 0
     return makeEdge(pool, base, edge, 0, n, childRef)
   }
 }

@@ -2,6 +2,7 @@
  * One node at a time: sizes, finding, adding and removing children, growth and shrink. Positions are indexes into the
  * pool; a `refAt` is the position of the 16-bit reference by which a node hangs. The caller holds the frame for writing.
  */
+import { SPILL_RESERVE } from '../../limits.ts'
 import {
   align8,
   BLOB,
@@ -193,20 +194,20 @@ export function removeChild(pool: Pool, base: number, node: number, refAt: numbe
       return
     case NODE16:
       removeSorted(pool, node, NODE16_KEYS, NODE16_CHILDREN, byte)
-      if (n <= SHRINK_TO_4 && pool.room(base, 0) >= NODE4_SIZE) rebuild(pool, base, node, refAt, NODE4)
+      if (n <= SHRINK_TO_4 && pool.room(base, SPILL_RESERVE) >= NODE4_SIZE) rebuild(pool, base, node, refAt, NODE4)
       return
     case NODE48: {
       const i = u8[node + NODE48_INDEX + byte] - 1
       u16[(node + NODE48_CHILDREN + i * 2) >> 1] = 0
       u8[node + NODE48_INDEX + byte] = 0
       u8[node + INNER_COUNT] = n
-      if (n <= SHRINK_TO_16 && pool.room(base, 0) >= NODE16_SIZE) rebuild(pool, base, node, refAt, NODE16)
+      if (n <= SHRINK_TO_16 && pool.room(base, SPILL_RESERVE) >= NODE16_SIZE) rebuild(pool, base, node, refAt, NODE16)
       return
     }
     default:
       u16[(node + NODE256_CHILDREN + byte * 2) >> 1] = 0
       u8[node + INNER_COUNT] = n
-      if (n <= SHRINK_TO_48 && pool.room(base, 0) >= NODE48_SIZE) rebuild(pool, base, node, refAt, NODE48)
+      if (n <= SHRINK_TO_48 && pool.room(base, SPILL_RESERVE) >= NODE48_SIZE) rebuild(pool, base, node, refAt, NODE48)
   }
 }
 

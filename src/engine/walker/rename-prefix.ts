@@ -19,7 +19,7 @@ import { C_RENAMES } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { cloneSubtree, measureSubtree } from './clone.ts'
 import type { Erase } from './erase.ts'
-import type { Insert } from './insert.ts'
+import { advanceLeaf, type Insert } from './insert.ts'
 import { leafValueLength, nodeAt, nodeSize } from './node.ts'
 
 /** A subtree of at most this many bytes is copied into its new frame; a larger one becomes a blob of its own. */
@@ -62,7 +62,8 @@ export class RenamePrefix {
     copyBytes(to, toAt, this.#key, 0, toLength)
     copyBytes(erase.edge, 0, this.#key, toLength, erase.edgeLength)
     const length = toLength + erase.edgeLength
-    if (pool.u8[node] === LEAF) {
+    const isLeaf = pool.u8[node] === LEAF
+    if (isLeaf && length + pool.u16[(node + LEAF_SUFFIX) >> 1] <= this.#key.length) {
       this.#moveLeaf(from, fromAt, fromLength, length, node)
       return true
     }
@@ -79,6 +80,7 @@ export class RenamePrefix {
     const blob = pool.blobOf[slot]
     const copy = slot << FRAME_SHIFT
     pool.u16[(copy + H_ROOT) >> 1] = cloneSubtree(pool, base, refAt, copy)
+    if (isLeaf) advanceLeaf(pool, nodeAt(pool, copy, copy + H_ROOT), erase.matched)
     pool.beginWrite(slot)
     pool.endWrite(slot)
     erase.cutSubtree(from, fromAt, fromLength, bytes)

@@ -127,7 +127,10 @@ function listSubtrees(pool: Pool, base: number): number {
       const last = pool.u8[node + PREFIX_BYTES + pool.u8[node + PREFIX_LENGTH] - 1]
       nodes = list(nodes, node + PREFIX_CHILD, i, last === SLASH)
     } else if (kind >= NODE4) {
-      if (pool.u16[(node + INNER_TERMINAL) >> 1] !== 0) nodes = list(nodes, node + INNER_TERMINAL, i, false)
+      // A terminal stays with its node: readers expect a leaf there, never a crossing.
+      if (pool.u16[(node + INNER_TERMINAL) >> 1] !== 0) {
+        bytes[i] += nodeSize(pool, nodeAt(pool, base, node + INNER_TERMINAL))
+      }
       for (let byte = nextChild(pool, node, 0); byte < 256; byte = nextChild(pool, node, byte + 1)) {
         nodes = list(nodes, findChild(pool, node, byte), i, byte === SLASH)
       }
