@@ -1,0 +1,66 @@
+/** Figures of one table: per operation and subject the values of all rounds; medians, ratios, and how they are printed. */
+
+export interface Table {
+  title: string
+  /** What the figures are compared by: ours first. */
+  subjects: string[]
+  /** Subjects that the last column does not compare with. */
+  notCompared?: string[]
+  rows: Row[]
+}
+
+export interface Row {
+  operation: string
+  unit: 'ns' | 'bytes'
+  /** One value a round. */
+  values: Record<string, number[]>
+}
+
+export function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+/** The best peer's median divided by ours: above 1 we are better. */
+export function ratio(table: Table, row: Row): number {
+  const [ours, ...others] = table.subjects
+  const peers = others.filter(name => !table.notCompared?.includes(name))
+  return Math.min(...peers.map(name => median(row.values[name]))) / median(row.values[ours])
+}
+
+export function markdown(table: Table): string {
+  const header = ['operation', ...table.subjects, 'best peer ÷ ours']
+  const lines = [header, header.map((_, column) => (column === 0 ? '---' : '---:'))]
+  for (const row of table.rows) {
+    const figures = table.subjects.map(name => formatted(median(row.values[name]), row.unit))
+    lines.push([row.operation, ...figures, significant(ratio(table, row))])
+  }
+  return `${table.title}\n\n${lines.map(cells => `| ${cells.join(' | ')} |`).join('\n')}\n`
+}
+
+/** The same for a terminal: columns padded. */
+export function plain(table: Table): string {
+  const rows = markdown(table)
+    .split('\n')
+    .filter(line => line.startsWith('|') && !line.startsWith('| ---'))
+    .map(line => line.slice(2, -2).split(' | '))
+  const widths = rows[0].map((_, column) => Math.max(...rows.map(cells => cells[column].length)))
+  const lines = rows.map(cells =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '),
+  )
+  return `${table.title}\n\n${lines.join('\n')}\n`
+}
+
+function formatted(value: number, unit: Row['unit']): string {
+  if (unit === 'bytes') return `${Math.round(value)} B`
+  if (value < 1e3) return `${Math.round(value)} ns`
+  if (value < 1e6) return `${significant(value / 1e3)} µs`
+  return value < 1e9 ? `${significant(value / 1e6)} ms` : `${significant(value / 1e9)} s`
+}
+
+/** Three digits at most. */
+function significant(value: number): string {
+  if (value >= 100) return value.toFixed(0)
+  return value.toFixed(value >= 10 ? 1 : 2)
+}

@@ -1,0 +1,46 @@
+/**
+ * `npm run bench -- [options]`: runs the benchmarks, prints their tables, and on request keeps them.
+ *
+ *     --only engine|mount    one half
+ *     --keys 20000,200000    sizes of the engine's dataset (2000000 takes some minutes more)
+ *     --rounds 5             counted rounds
+ *     --dir DIRECTORY        where the stores are made; on the disk that is to be measured
+ *     --json FILE            every value of every round
+ *     --update-readme        replace the tables in bench/README.md
+ *     --note TEXT            a line under the tables, with --update-readme
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { benchEngines } from './engine.ts'
+import { plain, type Table } from './figures.ts'
+import { describeMachine } from './machine.ts'
+import { benchMounts } from './mount.ts'
+import { updateReadme } from './readme.ts'
+
+const { values: given } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    keys: { type: 'string', default: '20000,200000' },
+    rounds: { type: 'string', default: '5' },
+    dir: { type: 'string', default: tmpdir() },
+    json: { type: 'string' },
+    'update-readme': { type: 'boolean', default: false },
+    note: { type: 'string', default: '' },
+  },
+})
+
+const machine = describeMachine()
+const scratch = mkdtempSync(join(given.dir, 'holtfs-bench-'))
+const rounds = Number(given.rounds)
+const tables: { engine?: Table[]; mount?: Table[] } = {}
+try {
+  if (given.only !== 'mount') tables.engine = await benchEngines(scratch, given.keys.split(',').map(Number), rounds)
+  if (given.only !== 'engine') tables.mount = await benchMounts(scratch, rounds)
+} finally {
+  rmSync(scratch, { recursive: true, force: true })
+}
+for (const table of [...(tables.engine ?? []), ...(tables.mount ?? [])]) process.stdout.write(`${plain(table)}\n`)
+if (given.json !== undefined) writeFileSync(given.json, JSON.stringify({ machine, rounds, ...tables }, undefined, 1))
+if (given['update-readme']) updateReadme(machine, rounds, tables, given.note)

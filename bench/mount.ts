@@ -1,0 +1,63 @@
+/**
+ * A holtfs mount against a plain directory on the same disk and a passthrough filesystem on fuse-native: the three in
+ * turn, round after round, each worked on by a client process of its own. The first round is not counted.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Row, Table } from './figures.ts'
+import { type Filesystem, mountHoltfs, mountPassthrough, plainDirectory } from './filesystems.ts'
+import { PeerProcess } from './peer-process.ts'
+
+/** Before these the kernel drops names and inodes, but keeps file contents. */
+const COLD = /nothing cached|kernel dropped/
+
+/** @throws when a filesystem gives a wrong answer, or holtfs cannot be mounted. */
+export async function benchMounts(scratch: string, rounds: number): Promise<Table[]> {
+  const directory = mkdtempSync(join(scratch, 'mount-'))
+  const filesystems: Filesystem[] = []
+  const clients = new Map<string, PeerProcess>()
+  try {
+    filesystems.push(mountHoltfs(directory), plainDirectory(directory))
+    let missing = ''
+    try {
+      filesystems.push(await mountPassthrough(directory))
+    } catch (error) {
+      missing = ` The fuse-native passthrough could not run here: ${(error as Error).message}.`
+    }
+    for (const { name, directory: where } of filesystems) {
+      process.stderr.write(`mount: filling ${name}\n`)
+      clients.set(name, await PeerProcess.start(name, './mount-client.ts', [where]))
+    }
+    const rows = await ask(clients, rounds)
+    const title = `One client process at a time; 1,000 files a round unless the row says otherwise.${missing}`
+    const subjects = filesystems.map(({ name }) => name)
+    return [{ title, subjects, notCompared: missing === '' ? ['plain directory'] : [], rows }]
+  } finally {
+    for (const client of clients.values()) client.stop()
+    for (const filesystem of filesystems) await filesystem.stop()
+  }
+}
+
+async function ask(clients: Map<string, PeerProcess>, rounds: number): Promise<Row[]> {
+  const [first] = clients.values()
+  const none = () => Object.fromEntries([...clients.keys()].map((name): [string, number[]] => [name, []]))
+  const rows = first.names.map((operation): Row => ({ operation, unit: 'ns', values: none() }))
+  for (let round = 0; round <= rounds; round++) {
+    process.stderr.write(`mount: round ${round} of ${rounds}\n`)
+    for (const { operation, values } of rows) {
+      for (const [name, client] of clients) {
+        if (COLD.test(operation)) dropCaches()
+        const figure = await client.ask(operation)
+        if (round > 0) values[name].push(figure)
+      }
+    }
+  }
+  return rows
+}
+
+/** sync first: the kernel keeps what is dirty. */
+function dropCaches(): void {
+  spawnSync('sync')
+  writeFileSync('/proc/sys/vm/drop_caches', '2')
+}

@@ -1,0 +1,124 @@
+/**
+ * SQLite through `better-sqlite3`: a write-ahead log, one table without row ids, prepared statements, caches as large as
+ * the pool of holtfs. With either level of `synchronous` a commit survives the death of the process; OFF never syncs,
+ * NORMAL syncs when its log is copied back into the database.
+ */
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { type BenchRecord, type BenchStore, endOf } from './store.ts'
+
+interface Statement {
+  run(...values: unknown[]): { changes: number }
+  get(...values: unknown[]): unknown
+  all(...values: unknown[]): unknown[]
+  pluck(): Statement
+}
+
+interface Database {
+  pragma(text: string): unknown
+  exec(sql: string): void
+  prepare(sql: string): Statement
+  transaction<A extends unknown[]>(change: (...values: A) => void): (...values: A) => void
+  close(): void
+}
+
+const SqliteDatabase: new (path: string) => Database = createRequire(import.meta.url)('better-sqlite3')
+
+/** Each step seeks the first key that is not below the name found by the step before. */
+const LIST_DIRECTORIES = `
+  WITH RECURSIVE names(name, n) AS (
+    SELECT (SELECT substr(k, 1, @skip + instr(substr(k, @skip + 1), x'2f')) FROM records
+            WHERE k >= @start AND k < @end ORDER BY k LIMIT 1), 1
+    UNION ALL
+    SELECT (SELECT substr(k, 1, @skip + instr(substr(k, @skip + 1), x'2f')) FROM records
+            WHERE k >= CAST(substr(name, 1, length(name) - 1) || x'30' AS BLOB) AND k < @end ORDER BY k LIMIT 1), n + 1
+    FROM names WHERE name IS NOT NULL AND n < @limit
+  )
+  SELECT name FROM names WHERE name IS NOT NULL`
+
+export function openSqlite(directory: string, synchronous: 'NORMAL' | 'OFF'): BenchStore {
+  const db = new SqliteDatabase(join(directory, 'data.db'))
+  db.pragma('page_size = 4096')
+  db.pragma('journal_mode = WAL')
+  db.pragma(`synchronous = ${synchronous}`)
+  db.pragma('cache_size = -262144')
+  db.pragma('mmap_size = 1073741824')
+  db.pragma('temp_store = MEMORY')
+  db.exec('CREATE TABLE IF NOT EXISTS records (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID')
+  return new SqliteStore(db)
+}
+
+class SqliteStore implements BenchStore {
+  readonly #db: Database
+  readonly #get: Statement
+  readonly #put: Statement
+  readonly #delete: Statement
+  readonly #list: Statement
+  readonly #directories: Statement
+  readonly #rename: Statement
+  readonly #renamePrefix: Statement
+  readonly #putAll: (keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer) => void
+
+  constructor(db: Database) {
+    this.#db = db
+    this.#get = db.prepare('SELECT v FROM records WHERE k = ?').pluck()
+    this.#put = db.prepare('INSERT INTO records VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v')
+    this.#delete = db.prepare('DELETE FROM records WHERE k = ?')
+    this.#list = db.prepare('SELECT k AS key, v AS value FROM records WHERE k >= ? AND k < ? ORDER BY k LIMIT ?')
+    this.#directories = db.prepare(LIST_DIRECTORIES).pluck()
+    this.#rename = db.prepare('UPDATE records SET k = ? WHERE k = ?')
+    this.#renamePrefix = db.prepare(
+      'UPDATE records SET k = CAST(@to || substr(k, @skip + 1) AS BLOB) WHERE k >= @from AND k < @end',
+    )
+    this.#putAll = db.transaction((keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer) => {
+      for (let i = from; i < to; i++) this.#put.run(keys[i], valueAt(i))
+    })
+  }
+
+  get(key: Buffer): Uint8Array | undefined {
+    return this.#get.get(key) as Buffer | undefined
+  }
+
+  peek(key: Buffer): number {
+    const value = this.#get.get(key) as Buffer | undefined
+    return value === undefined ? -1 : value.length + value[0]
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    this.#put.run(key, value)
+  }
+
+  putAll(keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer): void {
+    this.#putAll(keys, from, to, valueAt)
+  }
+
+  delete(key: Buffer): boolean {
+    return this.#delete.run(key).changes === 1
+  }
+
+  list(prefix: Buffer, limit: number): BenchRecord[] {
+    return this.#list.all(prefix, endOf(prefix), limit) as BenchRecord[]
+  }
+
+  listDirectories(prefix: Buffer, after: Buffer, limit: number): Uint8Array[] {
+    return this.#directories.all({
+      skip: prefix.length,
+      start: endOf(after),
+      end: endOf(prefix),
+      limit,
+    }) as Buffer[]
+  }
+
+  rename(from: Buffer, to: Buffer): void {
+    if (this.#rename.run(to, from).changes !== 1) throw new Error('rename: no such record')
+  }
+
+  renamePrefix(from: Buffer, to: Buffer): void {
+    const { changes } = this.#renamePrefix.run({ from, to, skip: from.length, end: endOf(from) })
+    if (changes === 0) throw new Error('renamePrefix: nothing there')
+  }
+
+  async close(): Promise<void> {
+    this.#db.close()
+  }
+}
