@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, rmdirSync, statSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
 import { oneLine } from './program.ts'
@@ -20,8 +20,10 @@ type StartMessage = { is: 'ready' } | { is: 'failed'; why: string }
  * @throws {HoltError} HOLT_MOUNT with the server's own words
  */
 export async function mountInBackground(store: string, mountpoint: string): Promise<void> {
-  const isNewStore = !existsSync(store)
-  if (isNewStore) mkdirSync(store, { recursive: true, mode: 0o700 })
+  if (existsSync(store) && !statSync(store).isDirectory()) {
+    throw new HoltError('HOLT_NOT_A_STORE', `${store} is not a directory: name a store directory`)
+  }
+  const firstMade = mkdirSync(store, { recursive: true, mode: 0o700 })
   const logPath = join(store, LOG_NAME)
   const isNewLog = !existsSync(logPath)
   const log = openSync(logPath, 'a', 0o600)
@@ -31,7 +33,7 @@ export async function mountInBackground(store: string, mountpoint: string): Prom
   } catch (error) {
     // A directory that was no store before, and is none now, is left as it was found.
     if (isNewLog && fstatSync(log).size === 0) unlinkSync(logPath)
-    if (isNewStore) removeIfEmpty(store)
+    if (firstMade !== undefined) removeEmpty(store, firstMade)
     throw error
   } finally {
     closeSync(log)
@@ -77,9 +79,10 @@ function checkAnswer(mountpoint: string): void {
   }
 }
 
-function removeIfEmpty(directory: string): void {
+/** Removes a directory and those above it up to `last`, as long as they are empty. */
+function removeEmpty(directory: string, last: string): void {
   try {
-    rmdirSync(directory)
+    for (let path = directory; path.length >= last.length; path = dirname(path)) rmdirSync(path)
   } catch {
     // The server has begun a store in it.
   }

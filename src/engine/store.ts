@@ -169,7 +169,7 @@ class FileStore implements Store {
       createManifest(storage, directory)
     }
     const manifest = readManifest(storage, directory)
-    handle.framesFd = openFrames(storage, directory)
+    handle.framesFd = openFrames(storage, directory, manifest.slots.size === 0)
     const file = new FrameFile(storage, handle.framesFd)
     const pool = new Pool(handle.engine, file)
     mapSlots(pool, manifest)
@@ -227,13 +227,17 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not a directory: name a store directory`)
   }
   const foreign = readdirSync(directory).filter(name => !LEFTOVERS.includes(name))
+  if (readOnly && foreign.length === 0) throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no store`)
   if (foreign.length > 0 && !foreign.includes('manifest')) {
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not empty and not a store: name another directory`)
   }
 }
 
-function openFrames(storage: Storage, directory: string): number {
+function openFrames(storage: Storage, directory: string, mayBeNew: boolean): number {
   const fresh = !storage.list(directory).includes(FRAMES)
+  if (fresh && !mayBeNew) {
+    throw new HoltError('HOLT_CORRUPT_FRAME', `${join(directory, FRAMES)} is missing: restore the store from a backup`)
+  }
   const fd = storage.open(join(directory, FRAMES), constants.O_RDWR | constants.O_CREAT)
   if (fresh) storage.syncDirectory(directory)
   return fd

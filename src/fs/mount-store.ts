@@ -2,8 +2,11 @@
  * A mounted store from its beginning to its end: opens and recovers it, removes what a killed server left behind,
  * serves it, and closes it, in the main thread. The requests themselves are the FUSE workers' (fuse/worker.ts).
  */
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import createDebug from 'debug'
 import { openStore } from '../engine/store.ts'
+import { HoltError } from '../errors.ts'
 import type { Durability } from '../journal/journal.ts'
 import { type FileSystemHandle, makeFileSystem } from './attach.ts'
 import { serveControl } from './control.ts'
@@ -38,6 +41,7 @@ export interface MountStoreOptions {
 export async function mountStore(options: MountStoreOptions): Promise<void> {
   const { readOnly, workers, durability, poolBytes } = options
   checkMountPoint(options.mountpoint)
+  checkApart(options.store, options.mountpoint)
   const store = openStore(options.store, { durability, poolBytes, readOnly })
   const directory = store.directory as string
   const handle: FileSystemHandle = { store: store.share(), shared: createFsShared(), directory, readOnly }
@@ -73,4 +77,25 @@ function collect(filesystem: FileSystem, readOnly: boolean): void {
   } catch (error) {
     debug('collecting data files failed: %s', (error as Error).message)
   }
+}
+
+/** A server that opens its own files through its own mount waits for itself; a mount over them hides them. */
+function checkApart(store: string, mountpoint: string): void {
+  const files = realPath(store)
+  const mount = realPath(mountpoint)
+  if (isWithin(files, mount)) {
+    throw new HoltError('HOLT_MOUNT', `the mount point ${mountpoint} would hide the store ${store}: choose another`)
+  }
+  if (isWithin(mount, files)) {
+    throw new HoltError('HOLT_MOUNT', `the mount point ${mountpoint} lies in the store ${store}: choose another`)
+  }
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`)
+}
+
+/** Without symbolic links, as far as the path exists. */
+function realPath(path: string): string {
+  return existsSync(path) ? realpathSync(path) : join(realPath(dirname(path)), basename(path))
 }

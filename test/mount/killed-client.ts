@@ -31,21 +31,24 @@ process.umask(0o022)
 for (;;) {
   const operation = chooseOperation(model, random)
   note({ begin: operation })
+  let done = operation
   try {
-    perform(operation)
+    done = perform(operation)
   } catch (error) {
     if (DEAD.has((error as NodeJS.ErrnoException).code ?? '')) process.exit(0)
     throw new Error(`${JSON.stringify(operation)}: ${(error as Error).message}`)
   }
+  if (done !== operation) note({ begin: done })
   note({ is: 'done' })
-  model.apply(operation)
+  model.apply(done)
 }
 
 function note(line: LogLine): void {
   writeSync(log, `${JSON.stringify(line)}\n`)
 }
 
-function perform(operation: Operation): void {
+/** Returns what was done: a write(2) can be acknowledged in part when the server dies between two of its requests. */
+function perform(operation: Operation): Operation {
   const path = `${directory}/${operation.path}`
   switch (operation.is) {
     case 'create':
@@ -61,11 +64,9 @@ function perform(operation: Operation): void {
       unlinkSync(path)
       break
     case 'write':
-      write(path, constants.O_WRONLY, operation.seed, operation.length, operation.offset)
-      break
+      return write(path, constants.O_WRONLY, operation, operation.offset)
     case 'append':
-      write(path, constants.O_WRONLY | constants.O_APPEND, operation.seed, operation.length, null)
-      break
+      return write(path, constants.O_WRONLY | constants.O_APPEND, operation, null)
     case 'truncate':
       truncateSync(path, operation.size)
       break
@@ -81,16 +82,19 @@ function perform(operation: Operation): void {
     case 'chmod':
       chmodSync(path, operation.mode)
   }
+  return operation
 }
 
+type Write = Operation & { is: 'write' | 'append' }
+
 /** One write(2). */
-function write(path: string, flags: number, seed: number, length: number, offset: number | null): void {
+function write(path: string, flags: number, operation: Write, offset: number | null): Write {
+  const { seed, length } = operation
   const fd = openSync(path, flags)
-  let written: number
   try {
-    written = writeSync(fd, bytesOf(seed, length), 0, length, offset)
+    const written = writeSync(fd, bytesOf(seed, length), 0, length, offset)
+    return written === length ? operation : { ...operation, length: written }
   } finally {
     closeSync(fd)
   }
-  if (written !== length) throw new Error(`wrote ${written} of ${length} bytes`)
 }

@@ -1,6 +1,7 @@
 /**
  * SIGKILL of the server at any moment loses nothing that a client was told is done (default durability). Clients log what
- * was acknowledged; the recovered mount must hold exactly that, and of the one call that each had in flight all or nothing.
+ * was acknowledged; the recovered mount must hold exactly that, and of the one call that each had in flight all or nothing
+ * (of a write(2), which the kernel may send in parts: all or its beginning).
  * HOLTFS_KILLS is the number of kills (default 4), HOLTFS_SEED repeats a run as far as time allows.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -16,6 +17,7 @@ import { canMount, cleanUp, PROJECT, program, RealMount, run, sh, startServer, s
 const KILLS = Number(process.env.HOLTFS_KILLS ?? 4)
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1e9)
 const CLIENTS = 2
+const PAGE = 4096
 /** Milliseconds from the clients' start to the kill, at most. */
 const LONGEST_RUN = 1500
 const OPTIONS = [[], ['--pool', '4M'], ['--workers', '1'], ['--pool', '4M', '--workers', '4']]
@@ -146,16 +148,16 @@ async function verify(t: ExecutionContext, home: string, log: string, what: stri
     settle(log, { is: 'void' })
     return
   }
-  const torn = await tornOverwrite(state, home)
+  const begun = await beginningOfWrite(state, home)
   state.model.apply(state.inFlight)
   const withIt = differences(state.model.listing(), found)
   if (withIt.length === 0) {
     settle(log, { is: 'done' })
     return
   }
-  if (torn !== undefined) {
-    settle(log, { begin: torn }, { is: 'done' })
-    t.deepEqual(differences(readLog(log).model.listing(), found), [], `${what}, torn overwrite`)
+  if (begun !== undefined) {
+    settle(log, { begin: begun }, { is: 'done' })
+    t.deepEqual(differences(readLog(log).model.listing(), found), [], `${what}, the beginning of a write`)
     return
   }
   const inFlight = JSON.stringify(state.inFlight)
@@ -167,19 +169,21 @@ function settle(log: string, ...lines: LogLine[]): void {
 }
 
 /**
- * A write over bytes that a data file holds already goes to the host in place, and SIGKILL can end the host's write(2)
- * between two pages: then the beginning of it is there. Returns that beginning as a write of its own.
+ * The kernel cuts a write(2) at page borders into several requests, and SIGKILL ends the host's write(2) between two
+ * pages: then the beginning of it can be there. Returns that beginning as a write of its own.
  */
-async function tornOverwrite(state: Acknowledged, home: string): Promise<Operation | undefined> {
+async function beginningOfWrite(state: Acknowledged, home: string): Promise<Operation | undefined> {
   const write = state.inFlight
-  if (write?.is !== 'write') return undefined
+  if (write?.is !== 'write' && write?.is !== 'append') return undefined
   const old = state.model.file(write.path).bytes
+  const offset = write.is === 'write' ? write.offset : old.length
   const actual = Buffer.from(await succeed('cat', [join(home, write.path)]), 'latin1')
-  if (old.length <= 8192 || actual.length !== old.length) return undefined
   const fresh = bytesOf(write.seed, write.length)
-  let length = 0
-  while (length < write.length && actual[write.offset + length] === fresh[length]) length++
-  const rest = write.offset + length
-  const isTorn = length > 0 && rest % 4096 === 0 && actual.subarray(rest).equals(old.subarray(rest))
-  return isTorn ? { ...write, length } : undefined
+  for (let length = PAGE - (offset % PAGE); length < write.length; length += PAGE) {
+    const expected = Buffer.alloc(Math.max(old.length, offset + length))
+    old.copy(expected)
+    fresh.copy(expected, offset, 0, length)
+    if (actual.equals(expected)) return { ...write, length }
+  }
+  return undefined
 }
