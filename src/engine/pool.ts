@@ -278,12 +278,12 @@ export class Pool {
       this.control[C_SPARE]--
       // Asked before looking: what the round lets go of in between is found at the next turn.
       const mayFree = this.#roundHolds()
-      const slot = this.#freeOrColdest()
+      let slot = this.#freeOrColdest(false)
       if (slot >= 0) {
         if (this.blobOf[slot] === 0) return slot
         Atomics.add(this.control, C_TICK, 1)
         if (this.dirty[slot] === 0 || this.file !== undefined) {
-          if (this.dirty[slot] !== 0) this.#writeAhead(slot)
+          if (this.dirty[slot] !== 0) slot = this.#cleanedOrClean(slot)
           this.#vacate(slot)
           this.count('frameEvictions')
           return slot
@@ -296,8 +296,20 @@ export class Pool {
     }
   }
 
-  /** A free slot, else the evictable one that was touched longest ago, else -1. */
-  #freeOrColdest(): number {
+  /** Writes the frame in `slot` ahead; where it cannot be written, a clean one must do: what {@link reserve} promised. */
+  #cleanedOrClean(slot: number): number {
+    try {
+      this.#writeAhead(slot)
+      return slot
+    } catch (error) {
+      const clean = this.#freeOrColdest(true)
+      if (clean < 0) throw error
+      return clean
+    }
+  }
+
+  /** A free slot, else the evictable one (with `clean`: of those that need not be written) touched longest ago, else -1. */
+  #freeOrColdest(clean: boolean): number {
     const n = this.frames
     let coldest = -1
     for (let i = 0; i < n; i++) {
@@ -310,6 +322,7 @@ export class Pool {
         return slot
       }
       if (blob === ROOT_BLOB || this.#pinned[slot] === this.#pinStamp) continue
+      if (clean && this.dirty[slot] !== 0) continue
       if (coldest < 0 || this.touch[slot] < this.touch[coldest]) coldest = slot
     }
     return coldest

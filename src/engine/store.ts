@@ -20,7 +20,7 @@ import { FrameFile } from './frame-file.ts'
 import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
 import { createManifest, hasManifest, type ManifestState, readManifest } from './manifest.ts'
-import { Pool } from './pool.ts'
+import { hostError, Pool } from './pool.ts'
 import {
   C_BLOB_HIGH,
   C_CLOSED,
@@ -140,8 +140,9 @@ class FileStore implements Store {
     this.directory = directory
     this.#storage = storage
     this.#handle = handle
-    prepareDirectory(directory, storage, handle.readOnly)
-    this.#lockFd = lockStore(directory)
+    const what = `cannot open ${directory}`
+    atHost(what, () => prepareDirectory(directory, storage, handle.readOnly))
+    this.#lockFd = atHost(what, () => lockStore(directory))
     try {
       handle.directory = directory
       this.#journal = this.#recover()
@@ -166,10 +167,11 @@ class FileStore implements Store {
     const handle = this.#handle
     if (!hasManifest(storage, directory)) {
       if (handle.readOnly) throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no store`)
-      createManifest(storage, directory)
+      atHost(`cannot create a store in ${directory}`, () => createManifest(storage, directory))
     }
     const manifest = readManifest(storage, directory)
-    handle.framesFd = openFrames(storage, directory, manifest.slots.size === 0)
+    const mayBeNew = manifest.slots.size === 0
+    handle.framesFd = atHost('cannot open frames.dat', () => openFrames(storage, directory, mayBeNew))
     const file = new FrameFile(storage, handle.framesFd)
     const pool = new Pool(handle.engine, file)
     mapSlots(pool, manifest)
@@ -209,6 +211,15 @@ class FileStore implements Store {
         unlockStore(this.#lockFd)
       }
     }
+  }
+}
+
+/** Runs a step of opening; the host's error becomes a HoltError. */
+function atHost<T>(what: string, step: () => T): T {
+  try {
+    return step()
+  } catch (cause) {
+    throw hostError(what, cause)
   }
 }
 
