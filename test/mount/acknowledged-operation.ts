@@ -158,6 +158,18 @@ const LARGE = 100_000
 /** Names that a client keeps at most, so that they are reused and removed again and again. */
 const MOST_NAMES = 250
 
+/** Files of {@link chooseBallast}: together they fill more frames than the smallest pool has. */
+export const BALLAST = 1500
+const BALLAST_BYTES = 4096
+
+/** Operations that keep every frame of a small pool dirty, so that checkpoint rounds and evictions never end. */
+export function chooseBallast(model: AcknowledgedModel, random: Random): Operation {
+  const missing = model.root.entries.size
+  if (missing < BALLAST) return { is: 'create', path: `ballast-${missing}` }
+  const path = `ballast-${Math.floor(random() * BALLAST)}`
+  return { is: 'write', path, offset: 0, length: BALLAST_BYTES, seed: Math.floor(random() * 4294967296) }
+}
+
 /** Picks the next operation that must succeed in the state of the model. */
 export function chooseOperation(model: AcknowledgedModel, random: Random): Operation {
   const below = (n: number) => Math.floor(random() * n)

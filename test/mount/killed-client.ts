@@ -1,5 +1,5 @@
 /**
- * A client of the kill test: `killed-client.ts DIRECTORY LOG SEED`. Goes on from what the log says is there, one operation
+ * A client of the kill test: `killed-client.ts DIRECTORY LOG SEED KIND`. Goes on from what the log says is there, one operation
  * after the other, each written to the log before and after its system call, until the mount is dead.
  */
 import {
@@ -18,9 +18,10 @@ import {
 } from 'node:fs'
 import { seededRandom } from '../support/random.ts'
 import { type LogLine, readLog } from './acknowledged-log.ts'
-import { bytesOf, chooseOperation, type Operation } from './acknowledged-operation.ts'
+import { bytesOf, chooseBallast, chooseOperation, type Operation } from './acknowledged-operation.ts'
 
-const [, , directory, logPath, seed] = process.argv
+const [, , directory, logPath, seed, kind] = process.argv
+const choose = kind === 'ballast' ? chooseBallast : chooseOperation
 const random = seededRandom(Number(seed))
 const { model } = readLog(logPath)
 const log = openSync(logPath, 'a')
@@ -29,7 +30,7 @@ const DEAD = new Set(['ECONNABORTED', 'ENOTCONN', 'EIO'])
 
 process.umask(0o022)
 for (;;) {
-  const operation = chooseOperation(model, random)
+  const operation = choose(model, random)
   note({ begin: operation })
   let done = operation
   try {

@@ -16,7 +16,7 @@ import { canMount, cleanUp, PROJECT, program, RealMount, run, sh, startServer, s
 
 const KILLS = Number(process.env.HOLTFS_KILLS ?? 4)
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1e9)
-const CLIENTS = 2
+const CLIENTS = ['mixed', 'mixed', 'ballast']
 const PAGE = 4096
 /** Milliseconds from the clients' start to the kill, at most. */
 const LONGEST_RUN = 1500
@@ -31,7 +31,7 @@ test('what was acknowledged is there after the server is killed, and nothing els
   t.timeout(60_000 + KILLS * 60_000)
   t.log(`seed ${SEED}`)
   const mount = new RealMount('killed')
-  const logs = Array.from({ length: CLIENTS }, (_, i) => join(mount.directory, `client-${i}.log`))
+  const logs = CLIENTS.map((_, i) => join(mount.directory, `client-${i}.log`))
   const homes = logs.map((_, i) => join(mount.path, `client-${i}`))
   await mount.mount()
   await sh(`mkdir ${homes.map(home => `'${home}'`).join(' ')}`, '/')
@@ -43,12 +43,12 @@ test('what was acknowledged is there after the server is killed, and nothing els
     if (kill % 2 === 1) await killWhileItRecovers(mount, options)
     if (kill % 4 === 2) await mount.check()
     await mount.mount(...options)
-    for (let i = 0; i < CLIENTS; i++) await verify(t, homes[i], logs[i], `kill ${kill}, client ${i}`)
+    for (let i = 0; i < CLIENTS.length; i++) await verify(t, homes[i], logs[i], `kill ${kill}, client ${i}`)
     if (kill % 3 === 2) await killWhileItCloses(mount)
     else await mount.umount()
     await mount.check()
     await mount.mount()
-    for (let i = 0; i < CLIENTS; i++) {
+    for (let i = 0; i < CLIENTS.length; i++) {
       const found = await listing(homes[i])
       t.deepEqual(differences(readLog(logs[i]).model.listing(), found), [], `kill ${kill}, client ${i}, restarted`)
     }
@@ -61,7 +61,7 @@ test('what was acknowledged is there after the server is killed, and nothing els
 
 async function killWhileClientsWork(mount: RealMount, homes: string[], logs: string[]): Promise<void> {
   const before = logs.map(sizeOf)
-  const clients = logs.map((log, i) => new Client(homes[i], log))
+  const clients = logs.map((log, i) => new Client(homes[i], log, CLIENTS[i]))
   while (logs.some((log, i) => sizeOf(log) === before[i]) && clients.every(client => client.runs)) await sleep(5)
   await sleep(below(LONGEST_RUN))
   const early = clients.find(client => !client.runs)
@@ -99,8 +99,8 @@ class Client {
   code: number | null = null
   err = ''
 
-  constructor(home: string, log: string) {
-    const [file, argv] = program('killed-client.ts', home, log, String(below(2 ** 32)))
+  constructor(home: string, log: string, kind: string) {
+    const [file, argv] = program('killed-client.ts', home, log, String(below(2 ** 32)), kind)
     this.child = spawn(file, argv, { cwd: PROJECT, stdio: ['ignore', 'ignore', 'pipe'] })
     this.child.stderr?.on('data', chunk => {
       this.err += chunk
