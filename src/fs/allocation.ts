@@ -72,6 +72,8 @@ export class Allocation {
     // The bytes may be what a truncation has left for later: it has to be durable before they go.
     metadata.sync()
     data.cut(id, size)
+    // And gone they must be before the file grows: a power cut would bring them back into it.
+    data.syncBytes(id)
   }
 
   /** Deletes retired host files; returns how many. `pendingToo` only before the first request of a start. */

@@ -132,7 +132,8 @@ export class Bytes {
         : this.#moveOut(caller, ino, offset, data)
     }
     try {
-      if (offset > inode.size) this.#allocation.cutTail(inode.dataId, inode.size)
+      // Also where the write covers the remains: a power cut may take it and bring them back.
+      if (offset + data.length > inode.size) this.#allocation.cutTail(inode.dataId, inode.size)
       this.#context.data.write(inode.dataId, data, 0, data.length, offset)
     } catch (error) {
       return hostErrno(error)
@@ -150,6 +151,7 @@ export class Bytes {
       const size = Math.max(stored, offset + data.length)
       if (offset > stored) this.#inline.fill(0, stored, offset)
       this.#inline.set(data, offset)
+      if (inode.dataKind !== DATA_INLINE) context.inlinePromises.began(ino)
       inode.dataKind = DATA_INLINE
       inode.size = size
       inode.blocks = inlineBlocks(size)
@@ -175,6 +177,7 @@ export class Bytes {
       const stored = context.readInline(ino, this.#inline, 0)
       if (stored > 0) context.data.write(id, this.#inline, 0, stored, 0)
       context.data.write(id, data, 0, data.length, offset)
+      if (stored > 0 && context.inlinePromises.mayHold(ino)) context.data.sync(id)
     } catch (error) {
       this.#allocation.discard(id)
       return hostErrno(error)
@@ -219,20 +222,39 @@ export class Bytes {
   fsync(ino: number): number {
     if (this.#context.readOnly) return 0
     const inode = this.#inode
-    if (!this.#context.readInode(ino, inode)) return -ENOENT
-    try {
-      // Bytes first: metadata that is durable may refer only to bytes that are.
-      if (inode.dataKind === DATA_FILE) this.#context.data.sync(inode.dataId)
-    } catch (error) {
-      return hostErrno(error)
-    }
-    this.#context.metadata.sync()
+    let synced: number
+    do {
+      if (!this.#context.readInode(ino, inode)) return -ENOENT
+      synced = inode.dataKind === DATA_FILE ? inode.dataId : NOT_IN_FILE
+      try {
+        // Bytes first: metadata that is durable may refer only to bytes that are.
+        if (synced !== NOT_IN_FILE) this.#context.data.sync(synced)
+      } catch (error) {
+        return hostErrno(error)
+      }
+      this.#context.metadata.sync()
+    } while (this.#hasMoved(ino, synced))
     return 0
+  }
+
+  /** Whether the bytes have gone to a data file other than the one that was synced, perhaps before the sync covered them. */
+  #hasMoved(ino: number, synced: number): boolean {
+    const { shared } = this.#context
+    // A move under way decides under the lock whether its bytes are promised: wait until it has.
+    shared.lock(ino)
+    try {
+      const inode = this.#inode
+      return this.#context.readInode(ino, inode) && inode.dataKind === DATA_FILE && inode.dataId !== synced
+    } finally {
+      shared.unlock(ino)
+    }
   }
 }
 
 /** What a read answers inside this file when the data is no longer where the inode said. */
 const MOVED = -0x7fffffff
+/** Stands for the data id of a file in the tree. */
+const NOT_IN_FILE = 0
 
 /** 512-byte units of an inline file. */
 export function inlineBlocks(size: number): number {

@@ -9,6 +9,7 @@ import type { DataFiles } from './data-files.ts'
 import type { Dirent } from './dirent.ts'
 import { DIRENT_SIZE } from './dirent.ts'
 import { EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR } from './errno.ts'
+import { InlinePromises } from './inline-promises.ts'
 import type { InodeRecord } from './inode.ts'
 import { direntKey, KEY_BUFFER, NO_KEY, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_KEY, numberKey, SLASH } from './keys.ts'
 import type { Metadata } from './metadata.ts'
@@ -30,6 +31,7 @@ export class FsContext {
   readonly clock: Clock
   readonly counters: Counters
   readonly namespace: Namespace
+  readonly inlinePromises: InlinePromises
   readonly #key = new Uint8Array(KEY_BUFFER)
   readonly #numberKey = new Uint8Array(NUMBER_KEY)
   readonly #emptiness
@@ -43,6 +45,7 @@ export class FsContext {
     this.clock = new Clock(this.shared)
     this.counters = new Counters(metadata, this.shared)
     this.namespace = new Namespace(metadata, this.shared)
+    this.inlinePromises = new InlinePromises(metadata, this.shared)
     this.#emptiness = metadata.cursor()
   }
 

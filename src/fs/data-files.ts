@@ -72,10 +72,17 @@ export class DataFiles {
     return this.#descriptors.has(id)
   }
 
-  /** Returns when the bytes and the name of the file are on the medium. */
-  sync(id: number): void {
+  /** Returns when the bytes and the size of the file are on the medium; its name may not be. */
+  syncBytes(id: number): void {
     const fd = this.#open(id)
     if (fd !== ABSENT) this.#storage.datasync(fd)
+  }
+
+  /** Returns when the bytes and the name of the file are on the medium; at once for one that is missing. */
+  sync(id: number): void {
+    const fd = this.#open(id)
+    if (fd === ABSENT) return
+    this.#storage.datasync(fd)
     const index = id & 0xff
     this.#syncDirectory(index, this.#folder(index))
     this.#syncDirectory(TOP, this.#directory)
@@ -125,7 +132,12 @@ export class DataFiles {
       this.#storage.mkdir(this.#folder(index))
       Atomics.add(this.#words, W_CREATED + TOP, 1)
     }
-    const fd = this.#openHost(id, this.#flags | constants.O_CREAT | constants.O_TRUNC)
+    const fd = this.#openHost(id, this.#flags | constants.O_CREAT)
+    if (this.#storage.size(fd) > 0) {
+      // A power cut took the record that the id was given out, and left the file: its bytes must not come back.
+      this.#storage.truncate(fd, 0)
+      this.#storage.datasync(fd)
+    }
     Atomics.add(this.#words, W_CREATED + index, 1)
     return fd
   }

@@ -24,7 +24,10 @@ const WORDS = W_LOCKS + LOCKS
 /** Float64 values. */
 export const F_CLOCK_BASE = 0
 export const F_COUNTERS = 1
-const DOUBLES = 64
+/** Files that began in the tree lately: see inline-promises.ts. */
+export const F_INLINE = 64
+export const INLINE_ENTRIES = 256
+const DOUBLES = F_INLINE + 2 * INLINE_ENTRIES
 
 /** Directory handles: see directory.ts. */
 export const SLOT_COUNT = 4096

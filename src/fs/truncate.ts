@@ -86,6 +86,7 @@ export class Truncation {
     if (stored <= 0) return 0
     try {
       context.data.write(id, this.#inline, 0, stored, 0)
+      if (context.inlinePromises.mayHold(ino)) context.data.sync(id)
     } catch (error) {
       this.#allocation.discard(id)
       throw error

@@ -59,7 +59,7 @@ function decode(attr: Uint8Array): Attributes {
 
 export class FsFixture {
   readonly metadata: Metadata
-  readonly directory = mkdtempSync(join(tmpdir(), 'holtfs-fs-'))
+  readonly directory: string
   readonly storage: Storage
   caller: Caller = { uid: 0, gid: 0, pid: 1 }
   shared: FsShared
@@ -67,8 +67,13 @@ export class FsFixture {
   fs: FileSystem
   readonly #attr = new Uint8Array(100).fill(0xee)
 
-  constructor(metadata: Metadata, storage: Storage = hostStorage) {
+  constructor(
+    metadata: Metadata,
+    storage: Storage = hostStorage,
+    directory = mkdtempSync(join(tmpdir(), 'holtfs-fs-')),
+  ) {
     this.metadata = metadata
+    this.directory = directory
     this.storage = storage
     this.shared = createFsShared()
     this.data = this.dataFiles()
