@@ -32,7 +32,6 @@ export class HostBytes {
 
   write(layer: Layer): void {
     this.layers.push(layer)
-    this.isLost = false
     this.#before?.write(layer)
   }
 
@@ -218,6 +217,12 @@ export class CrashModel {
     else if (size < file.content.length) host = host.cut(size)
     next.files.set(ino, { content, host, promised })
     return next
+  }
+
+  /** A write to the file has returned: its data file exists. */
+  wrote(ino: number): void {
+    const { host } = this.state.files.get(ino)!
+    if (host !== undefined) host.isLost = false
   }
 
   /** An fsync of the file has returned. */

@@ -132,6 +132,7 @@ export class CrashRun {
   write(ino: number, at: number, length: number): void {
     const bytes = pattern(this.#generation++, at, length)
     this.#run(this.model.written(ino, at, bytes), () => this.#fixture.write(ino, at, bytes))
+    this.model.wrote(ino)
   }
 
   truncate(ino: number, size: number): void {

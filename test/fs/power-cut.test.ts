@@ -1,8 +1,9 @@
 /**
- * Power cuts and killed processes over the whole filesystem: at every call of a short workload, and after random longer
+ * Power cuts and killed processes over the whole filesystem: all along a short workload, and after random longer
  * ones, cut again and again over what the cut before has left.
  *
- * HOLTFS_TEST_SEED repeats a run, HOLTFS_TEST_CUTS (default 60) makes the random ones longer.
+ * HOLTFS_TEST_SEED repeats a run, HOLTFS_TEST_CUTS (default 60) makes the random ones longer,
+ * HOLTFS_TEST_EVERY=1 cuts at every call of the short one (default: at every second).
  */
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -16,6 +17,8 @@ import { randomStep } from './crash-workload.ts'
 
 const SEED = Number(process.env.HOLTFS_TEST_SEED ?? 4711)
 const CUTS = Number(process.env.HOLTFS_TEST_CUTS ?? 60)
+/** Calls from one cut of the short workload to the next; the durability levels begin at different ones. */
+const EVERY = Number(process.env.HOLTFS_TEST_EVERY ?? 2)
 const STEPS = 60
 
 /** Work that ends early when the power goes. Returns what was promised until then. */
@@ -92,12 +95,15 @@ function recover(
   }
 }
 
-for (const durability of ['process', 'sync'] as const) {
-  test(`a power cut or a kill at every call of a short workload, ${durability}`, t => {
+for (const [first, durability] of [
+  [1, 'process'],
+  [2, 'sync'],
+] as const) {
+  test(`a power cut or a kill all along a short workload, ${durability}`, t => {
     t.log(`HOLTFS_TEST_SEED=${SEED}`)
     const { directory, remove } = makeDirectory()
     t.teardown(remove)
-    for (let n = 1, left = true; left; n++) {
+    for (let n = first, left = true; left; n += EVERY) {
       const storage = emptyMedium(directory)
       storage.freezeAt = storage.calls + n
       const before = live(directory, storage, durability, shortWork)
