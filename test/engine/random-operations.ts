@@ -15,21 +15,23 @@ export class RandomOperations {
   readonly #random: Random
   readonly #keySpace: number
   readonly #valueBytes: number
+  readonly #depth: number
 
-  constructor(tree: Tree, seed: number, options: { keySpace?: number; valueBytes?: number } = {}) {
+  constructor(tree: Tree, seed: number, options: { keySpace?: number; valueBytes?: number; depth?: number } = {}) {
     this.tree = tree
     this.#random = seededRandom(seed)
     this.#keySpace = options.keySpace ?? 40
     this.#valueBytes = options.valueBytes ?? 120
+    this.#depth = options.depth ?? 4
   }
 
   #int(n: number): number {
     return Math.floor(this.#random() * n)
   }
 
-  /** A path of one to five components, some long, some binary, some a prefix of others. */
+  /** A path of one or more components, some long, some binary, some a prefix of others. */
   #key(): string {
-    const depth = 1 + this.#int(4)
+    const depth = 1 + this.#int(this.#depth)
     let key = ''
     for (let i = 0; i < depth; i++) {
       const pick = this.#int(this.#keySpace)

@@ -43,3 +43,24 @@ test('random operations agree with a sorted map across checkpoints and reopening
   run.tree.close()
   t.true(counters.rounds > 0)
 })
+
+test('random operations on deep paths with large values spill over many frames', t => {
+  t.log(`seed ${seed}`)
+  const directory = mkdtempSync(join(tmpdir(), 'holtfs-model-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const options = { poolBytes, background: false }
+  const run = new RandomOperations(openTree(directory, options), seed + 2, { keySpace: 8, valueBytes: 9000, depth: 30 })
+  for (let i = 0; i < operations / 10; i++) {
+    run.step()
+    if (i % 1009 === 0) run.tree.checkpoint()
+    if (i % 2003 === 0) run.compareAll()
+  }
+  run.compareAll()
+  const { counters, blobs } = run.tree.stats()
+  t.log({ keys: run.model.size, blobs, ...counters })
+  t.true(counters.spillovers > 10 && blobs > 10 && counters.frameSteals > 0)
+  run.tree.close()
+  run.tree = openTree(directory, options)
+  run.compareAll()
+  run.tree.close()
+})
