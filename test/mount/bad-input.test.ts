@@ -97,6 +97,22 @@ test('a store that another process uses: the message names it, and its owner goe
   await mount.check()
 })
 
+test('a mount whose server was killed is told apart, unmounted and mounted again', async t => {
+  const mount = new RealMount('bad')
+  await mount.mount()
+  await sh('echo one > file', mount.path)
+  await mount.kill()
+  const again = await holtfs('mount', mount.store, mount.path)
+  t.is(again.code, 1)
+  t.regex(again.err, /^holtfs: [^\n]*mnt is already a fuse\.holtfs mount[^\n]*holtfs umount [^\n]*\n$/)
+  await mount.check()
+  await mount.umount()
+  await mount.mount()
+  t.is(await sh('cat file', mount.path), 'one\n')
+  await mount.umount()
+  await mount.check()
+})
+
 /** Writes the little-endian word at `at` and, behind the 28 bytes that it sums, the checksum. */
 function patchHeader(path: string, at: number, word: number): void {
   const bytes = readFileSync(path)

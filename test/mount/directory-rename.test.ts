@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import anyTest from 'ava'
 import { canMount, cleanUp, program, RealMount, sh, succeed } from './real-mount.ts'
 
-const ENTRIES = 6000
+const ENTRIES = 4000
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
 

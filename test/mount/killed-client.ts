@@ -1,6 +1,7 @@
 /**
- * A client of the kill test: `killed-client.ts DIRECTORY LOG SEED KIND`. Goes on from what the log says is there, one operation
- * after the other, each written to the log before and after its system call, until the mount is dead.
+ * A client of the kill test: `killed-client.ts DIRECTORY LOG SEED KIND [OPERATIONS]`. Goes on from what the log says is
+ * there, one operation after the other, each written to the log before and after its system call, until the mount is dead
+ * or so many operations are done.
  */
 import {
   chmodSync,
@@ -20,7 +21,7 @@ import { seededRandom } from '../support/random.ts'
 import { type LogLine, readLog } from './acknowledged-log.ts'
 import { bytesOf, chooseBallast, chooseOperation, type Operation } from './acknowledged-operation.ts'
 
-const [, , directory, logPath, seed, kind] = process.argv
+const [, , directory, logPath, seed, kind, operations] = process.argv
 const choose = kind === 'ballast' ? chooseBallast : chooseOperation
 const random = seededRandom(Number(seed))
 const { model } = readLog(logPath)
@@ -29,7 +30,7 @@ const log = openSync(logPath, 'a')
 const DEAD = new Set(['ECONNABORTED', 'ENOTCONN', 'EIO'])
 
 process.umask(0o022)
-for (;;) {
+for (let n = 0; n < Number(operations ?? Number.POSITIVE_INFINITY); n++) {
   const operation = choose(model, random)
   note({ begin: operation })
   let done = operation

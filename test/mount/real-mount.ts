@@ -2,7 +2,7 @@
  * A store and its mount, driven through the built command line as a user does. The test process never touches the
  * mount itself: it starts commands. Whatever a test leaves behind is unmounted, ended and removed by cleanUp().
  */
-import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -138,15 +138,13 @@ function isServerOf(pid: number, store: string): boolean {
 }
 
 /** Unmounts, kills and removes all that the tests of this process made. */
-export function cleanUp(): void {
+export async function cleanUp(): Promise<void> {
   for (const mount of made) {
-    spawnSync('umount', ['-f', '-l', mount.path], { timeout: 5000 })
-    try {
-      process.kill(mount.serverPid(), 'SIGKILL')
-    } catch {
-      // It has ended.
-    }
-    execFileSync('rm', ['-rf', '--one-file-system', mount.directory], { timeout: 120_000 })
+    await run('umount', ['-f', '-l', mount.path])
+    await mount.kill().catch(() => {
+      // It has ended, or was never started.
+    })
+    await succeed('rm', ['-rf', '--one-file-system', mount.directory])
   }
   made.clear()
 }
