@@ -142,3 +142,22 @@ test('a round that fails after a change was acknowledged does not fail the chang
   t.is(store.tree.lastSeq(), puts)
   closeAnyhow(store)
 })
+
+test('a round that fails at its first frame lets go of all others: writers go on on a pool of 8 frames', t => {
+  const directory = emptyDirectory(t)
+  const storage = new FailingStorage(powerCutStorage(directory), { kinds: ['write'], code: 'ENOSPC' })
+  const options = { ...SMALL, storage, segmentBytes: 64 << 20 }
+  const work = (byte: number) => {
+    for (let i = 0; i < 40; i++) store.tree.put(`group-${i % 4}/${i}`, Buffer.alloc(40_000, byte))
+  }
+  const store = openStore(directory, options)
+  work(1)
+  t.true(store.tree.stats().dirtyFrames > 3)
+  storage.failAt = storage.calls + 1
+  t.throws(() => store.tree.checkpoint(), { code: 'HOLT_FULL' })
+  const { copiesAside } = store.tree.stats().counters
+  work(2)
+  t.is(store.tree.stats().counters.copiesAside, copiesAside)
+  t.true(store.tree.checkpoint())
+  store.close()
+})
