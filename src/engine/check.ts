@@ -28,7 +28,7 @@ import {
 } from './layout.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
 import { C_BLOB_HIGH } from './shared.ts'
-import { childCount, findChild, nextChild, nodeSize } from './walker/node.ts'
+import { childCount, findChild, isRun, nextChild, nodeSize, runEnd } from './walker/node.ts'
 
 export interface StructureProblem {
   code: string
@@ -179,10 +179,15 @@ class StructureCheck {
     }
     let children = 0
     for (let byte = nextChild(pool, node, 0); byte < 256; byte = nextChild(pool, node, byte + 1)) {
-      children++
       const child = findChild(pool, node, byte)
+      const end = runEnd(pool, node, byte)
+      children += end - byte + 1
+      if (end !== byte && !isRun(pool, base + offsetOf(u16[child >> 1]))) {
+        this.#report('SHARED_CHILD', blob, `bytes ${byte} to ${end} of node ${node - base} share a child`)
+      }
       if (child === 0 || u16[child >> 1] === 0) this.#report('NO_CHILD', blob, `byte ${byte} of node ${node - base}`)
       else stack.push(child)
+      byte = end
     }
     if (children !== childCount(pool, node)) {
       this.#report('CHILD_COUNT', blob, `node ${node - base} has ${children} of ${childCount(pool, node)} children`)

@@ -58,8 +58,15 @@ export const PREFIX_LENGTH = 1
 export const PREFIX_CHILD = 2
 export const PREFIX_BYTES = 4
 
-/** BlobNode: kind, inline prefix length u8, 2 spare, child blob id u32, prefix bytes. */
+/**
+ * BlobNode: kind, inline prefix length u8, run flag u8, spare u8, child blob id u32, prefix bytes.
+ *
+ * With the run flag, the node is a run crossing: a run of neighbouring bytes of one inner node, with no byte of the run
+ * left out, all refer to it, it has no prefix, and the child's tree branches on that byte once more. It is how many
+ * small subtrees share a blob.
+ */
 export const BLOB_LENGTH = 1
+export const BLOB_RUN = 2
 export const BLOB_CHILD = 4
 export const BLOB_BYTES = 8
 

@@ -171,11 +171,11 @@ export class Pool {
   }
 
   /** Makes slot `to`, filled by the caller, the home of the blob in `from`; `from` becomes free or stays as a cut image. */
-  relocate(from: number, to: number): void {
+  relocate(from: number, to: number, isBeingWritten = false): void {
     const blob = this.blobOf[from]
     this.touch[to] = this.control[C_TICK]
     Atomics.store(this.blobOf, to, blob)
-    Atomics.add(this.version, from, 1)
+    if (!isBeingWritten) Atomics.add(this.version, from, 1)
     Atomics.store(this.slotOf, blob, to + 1)
     this.dirty[from] = 0
     Atomics.store(this.blobOf, from, 0)

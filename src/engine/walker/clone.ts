@@ -21,7 +21,7 @@ import {
 } from '../layout.ts'
 import type { Pool } from '../pool.ts'
 import { copyBytes } from './bytes.ts'
-import { findChild, leafValueLength, nextChild, nodeAt, nodeSize } from './node.ts'
+import { findChild, isRun, leafValueLength, nextChild, nodeAt, nodeSize, runEnd } from './node.ts'
 
 /** Every node takes at least 8 bytes. */
 export const MAX_NODES = FRAME_SIZE / 8
@@ -58,6 +58,7 @@ function pushChildren(pool: Pool, node: number, top: number): number {
     if (pool.u16[(node + INNER_TERMINAL) >> 1] !== 0) stack[top++] = node + INNER_TERMINAL
     for (let byte = nextChild(pool, node, 0); byte < 256; byte = nextChild(pool, node, byte + 1)) {
       stack[top++] = findChild(pool, node, byte)
+      byte = runEnd(pool, node, byte)
     }
   }
   return top
@@ -89,6 +90,10 @@ export function cloneSubtree(pool: Pool, from: number, refAt: number, to: number
       }
       for (let byte = nextChild(pool, source, 0); byte < 256; byte = nextChild(pool, source, byte + 1)) {
         const child = findChild(pool, source, byte)
+        if (isRun(pool, nodeAt(pool, from, child))) {
+          byte = cloneRun(pool, from, to, source, copy, byte)
+          continue
+        }
         stack[top++] = child
         stack[top++] = copy + (child - source)
       }
@@ -97,6 +102,18 @@ export function cloneSubtree(pool: Pool, from: number, refAt: number, to: number
     }
   }
   return root
+}
+
+/** Copies the run crossing that begins at `byte` of `source` for all bytes of its run; returns the last of them. */
+function cloneRun(pool: Pool, from: number, to: number, source: number, copy: number, byte: number): number {
+  const { u16 } = pool
+  const end = runEnd(pool, source, byte)
+  const crossing = nodeAt(pool, from, findChild(pool, source, byte))
+  const size = nodeSize(pool, crossing)
+  const fresh = to + pool.allocate(to, size)
+  copyBytes(pool.u8, crossing, pool.u8, fresh, size)
+  for (let b = byte; b <= end; b++) u16[(copy + findChild(pool, source, b) - source) >> 1] = refOf(fresh - to)
+  return end
 }
 
 function copyNode(pool: Pool, source: number, copy: number, size: number): void {

@@ -15,6 +15,7 @@ import {
   BLOB_BYTES,
   BLOB_CHILD,
   BLOB_LENGTH,
+  BLOB_RUN,
   H_ROOT,
   INNER_TERMINAL,
   LEAF,
@@ -34,7 +35,7 @@ import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { C_RENAMES, C_TICK } from '../shared.ts'
 import { compareBytes, copyBytes } from './bytes.ts'
 import { fetchBelow } from './miss.ts'
-import { findChild, leafValueLength, nextChild } from './node.ts'
+import { findChild, isRun, leafValueLength, nextChild, runEnd } from './node.ts'
 
 /** From where a seek goes on, relative to the key it is given. */
 const AT_OR_AFTER = 0
@@ -86,6 +87,8 @@ export class Cursor {
   readonly #floors = new Int32Array(MAX_FRAMES)
   /** Length of the path that leads to each frame. */
   readonly #entries = new Int32Array(MAX_FRAMES)
+  /** 1 for a frame that was entered by a run crossing: its tree spells the byte of that run. */
+  readonly #runs = new Uint8Array(MAX_FRAMES)
   #frames = 0
   /** Count of subtree renames when the stack was built. */
   #renames = 0
@@ -192,7 +195,7 @@ export class Cursor {
   // --- descending ---
 
   /** Enters the frame of a blob; returns the position of its root reference, or 0 when it is being changed. */
-  #enter(blob: number, depth: number): number {
+  #enter(blob: number, depth: number, run: number): number {
     const pool = this.#pool
     let slot = blob < MAX_BLOBS ? Atomics.load(pool.slotOf, blob) - 1 : -1
     if (slot < 0) {
@@ -211,6 +214,7 @@ export class Cursor {
     this.#slots[this.#frames] = slot
     this.#versions[this.#frames] = version
     this.#entries[this.#frames] = depth
+    this.#runs[this.#frames] = run
     this.#floors[this.#frames++] = this.#top
     return (slot << FRAME_SHIFT) + H_ROOT
   }
@@ -226,6 +230,11 @@ export class Cursor {
     this.#next[top] = next
     this.#depths[top] = depth
     this.#top = top + 1
+  }
+
+  /** Position of the node that the reference at `refAt` of the frame at hand names. */
+  #nodeOf(refAt: number): number {
+    return this.#base() + offsetOf(this.#pool.u16[refAt >> 1])
   }
 
   #base(): number {
@@ -257,7 +266,7 @@ export class Cursor {
     this.#pending = 0
     this.#renames = Atomics.load(this.#pool.control, C_RENAMES)
     if ((this.#renames & 1) !== 0) return CONFLICT
-    let refAt = this.#enter(ROOT_BLOB, 0)
+    let refAt = this.#enter(ROOT_BLOB, 0, 0)
     let depth = 0
     for (;;) {
       if (depth > MAX_DEPTH || this.#top > MAX_DEPTH) return this.#damaged()
@@ -288,7 +297,8 @@ export class Cursor {
         if (n > rest) return this.#mode === AFTER_ALL_BELOW ? ENTRY : this.#visitLater(refAt, depth)
         depth = this.#spell(bytes, n, depth)
         if (depth === goalLength && this.#mode === AFTER_ALL_BELOW) return ENTRY
-        refAt = kind === BLOB ? this.#enter(u32[(node + BLOB_CHILD) >> 2], depth) : node + PREFIX_CHILD
+        refAt =
+          kind === BLOB ? this.#enter(u32[(node + BLOB_CHILD) >> 2], depth, u8[node + BLOB_RUN]) : node + PREFIX_CHILD
         continue
       }
       if (kind < NODE4 || kind > NODE256) return this.#damaged()
@@ -298,9 +308,15 @@ export class Cursor {
         return ENTRY
       }
       const byte = goal[depth]
-      this.#push(node, byte + 1, depth)
       refAt = findChild(this.#pool, node, byte)
+      const end = refAt === 0 ? byte : runEnd(this.#pool, node, byte)
+      this.#push(node, end + 1, depth)
       if (refAt === 0) return ENTRY
+      if (isRun(this.#pool, this.#nodeOf(refAt))) {
+        // The child spells the byte; when all up to the end of the run is done with, it is not needed.
+        if (byte === end && depth + 1 === goalLength && this.#mode === AFTER_ALL_BELOW) return ENTRY
+        continue
+      }
       this.#reserve(depth + 1)
       this.#path[depth++] = byte
     }
@@ -342,10 +358,16 @@ export class Cursor {
           this.#top = top
           continue
         }
-        this.#next[top] = byte + 1
-        this.#path[depth] = byte
-        outcome = this.#bound(depth, depth + 1)
-        if (outcome === INSIDE) outcome = this.#visit(findChild(this.#pool, node, byte), depth + 1)
+        const child = findChild(this.#pool, node, byte)
+        if (child !== 0 && isRun(this.#pool, this.#nodeOf(child))) {
+          this.#next[top] = runEnd(this.#pool, node, byte) + 1
+          outcome = this.#visit(child, depth)
+        } else {
+          this.#next[top] = byte + 1
+          this.#path[depth] = byte
+          outcome = this.#bound(depth, depth + 1)
+          if (outcome === INSIDE) outcome = this.#visit(child, depth + 1)
+        }
       }
       if (outcome !== SKIPPED) return outcome
     }
@@ -361,7 +383,12 @@ export class Cursor {
     while (this.#floors[frames - 1] > top) frames--
     if (frames === this.#frames) return true
     if (!this.#unchanged()) return false
-    this.#remember(this.#path, this.#entries[frames], AFTER_ALL_BELOW)
+    let length = this.#entries[frames]
+    if (this.#runs[frames] === 1) {
+      this.#reserve(length + 1)
+      this.#path[length++] = this.#next[this.#floors[frames] - 1] - 1
+    }
+    this.#remember(this.#path, length, AFTER_ALL_BELOW)
     this.#frames = frames
     return true
   }
@@ -392,7 +419,7 @@ export class Cursor {
         const outcome = this.#bound(depth, end)
         if (outcome !== INSIDE) return outcome
         depth = end
-        refAt = isBlob ? this.#enter(u32[(node + BLOB_CHILD) >> 2], depth) : node + PREFIX_CHILD
+        refAt = isBlob ? this.#enter(u32[(node + BLOB_CHILD) >> 2], depth, u8[node + BLOB_RUN]) : node + PREFIX_CHILD
         continue
       }
       if (kind < NODE4 || kind > NODE256) return this.#damaged()
@@ -404,11 +431,15 @@ export class Cursor {
       }
       const byte = nextChild(this.#pool, node, 0)
       if (byte > 255) return this.#damaged()
+      refAt = findChild(this.#pool, node, byte)
+      if (refAt !== 0 && isRun(this.#pool, this.#nodeOf(refAt))) {
+        this.#push(node, runEnd(this.#pool, node, byte) + 1, depth)
+        continue
+      }
       this.#push(node, byte + 1, depth)
       this.#path[depth] = byte
       const outcome = this.#bound(depth, depth + 1)
       if (outcome !== INSIDE) return outcome
-      refAt = findChild(this.#pool, node, byte)
       depth++
     }
   }

@@ -9,6 +9,7 @@ import {
   BLOB,
   BLOB_BYTES,
   BLOB_CHILD,
+  BLOB_RUN,
   H_ROOT,
   INNER_TERMINAL,
   LEAF,
@@ -25,7 +26,7 @@ import {
 import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
-import { childCount, findChild, nextChild, nodeAt, nodeSize, removeChild } from './node.ts'
+import { childCount, findChild, isRun, nextChild, nodeAt, nodeSize, removeChild } from './node.ts'
 
 /** What {@link Erase.find} looks for. */
 const EXACT = 0
@@ -111,7 +112,8 @@ export class Erase {
       this.#nodes[this.#depth] = node - base
       this.#refs[this.#depth++] = refAt - base
       const kind = u8[node]
-      if (what === SUBTREE && at === end) return true
+      const run = kind === BLOB ? u8[node + BLOB_RUN] : 0
+      if (what === SUBTREE && at === end && run === 0) return true
       if (kind === LEAF) {
         if (what === EMPTY_BLOB) return false
         const suffix = u16[(node + LEAF_SUFFIX) >> 1]
@@ -129,7 +131,7 @@ export class Erase {
           this.#endInsideEdge(node, bytes, shared, n)
           return true
         }
-        at += n
+        at += n - run
         if (kind === PREFIX) {
           refAt = node + PREFIX_CHILD
           continue
@@ -190,23 +192,29 @@ export class Erase {
       }
       const above = base + this.#nodes[i - 1]
       pool.abandon(base, nodeSize(pool, node))
-      if (u8[above] === PREFIX || ways(pool, above) === 1) {
+      const run = isRun(pool, node) ? runOf(pool, above, refAt) : 1
+      if (u8[above] === PREFIX || ways(pool, above) === run) {
         i--
         continue
       }
       if (refAt === above + INNER_TERMINAL) u16[refAt >> 1] = 0
-      else removeChild(pool, base, above, base + this.#refs[i - 1], this.#byteOf(above, refAt))
+      else this.#removeRun(base, base + this.#refs[i - 1], byteOf(pool, above, refAt), run)
       this.#collapse(base, i - 1)
       break
     }
     pool.endWrite(slot)
   }
 
-  #byteOf(node: number, refAt: number): number {
+  /** Removes the `run` neighbouring children around `byte` that share a reference: one, or a run crossing's. */
+  #removeRun(base: number, refAt: number, byte: number, run: number): void {
     const pool = this.#pool
-    let byte = nextChild(pool, node, 0)
-    while (byte < 256 && findChild(pool, node, byte) !== refAt) byte = nextChild(pool, node, byte + 1)
-    return byte
+    const { u16 } = pool
+    const node = nodeAt(pool, base, refAt)
+    const ref = u16[findChild(pool, node, byte) >> 1]
+    let first = byte
+    while (run > 1 && first > 0 && childRef(pool, node, first - 1) === ref) first--
+    // Removing may shrink the node, which then hangs elsewhere.
+    for (let b = first; b < first + run; b++) removeChild(pool, base, nodeAt(pool, base, refAt), refAt, b)
   }
 
   /** When one way is left through the inner node at stack index `i`, its edges become one edge. */
@@ -271,6 +279,29 @@ export class Erase {
     if (pool.room(base, SPILL_RESERVE) < edgeSize(n)) return 0
     return makeEdge(pool, base, edge, 0, n, childRef)
   }
+}
+
+/** The child byte whose reference is at `refAt`. */
+function byteOf(pool: Pool, node: number, refAt: number): number {
+  let byte = nextChild(pool, node, 0)
+  while (byte < 256 && findChild(pool, node, byte) !== refAt) byte = nextChild(pool, node, byte + 1)
+  return byte
+}
+
+/** Reference of the child for `byte`, or 0. */
+function childRef(pool: Pool, node: number, byte: number): number {
+  const at = findChild(pool, node, byte)
+  return at === 0 ? 0 : pool.u16[at >> 1]
+}
+
+/** How many children of an inner node share the reference at `refAt`. */
+function runOf(pool: Pool, node: number, refAt: number): number {
+  const ref = pool.u16[refAt >> 1]
+  let run = 0
+  for (let byte = nextChild(pool, node, 0); byte < 256; byte = nextChild(pool, node, byte + 1)) {
+    if (childRef(pool, node, byte) === ref) run++
+  }
+  return run
 }
 
 /** How many ways lead through an inner node, its terminal included. */

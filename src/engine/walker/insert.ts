@@ -13,6 +13,7 @@ import {
   BLOB_BYTES,
   BLOB_CHILD,
   BLOB_LENGTH,
+  BLOB_RUN,
   blobSize,
   H_ROOT,
   INNER_TERMINAL,
@@ -145,7 +146,7 @@ export class Insert {
           const n = u8[node + BLOB_LENGTH]
           const shared = commonLength(u8, node + BLOB_BYTES, key, at, Math.min(n, end - at))
           if (shared < n) return this.#splitEdge(slot, refAt - base, node - base, at, shared)
-          at += n
+          at += n - u8[node + BLOB_RUN]
           slot = this.#fetch(u32[(node + BLOB_CHILD) >> 2])
           base = slot << FRAME_SHIFT
           refAt = base + H_ROOT

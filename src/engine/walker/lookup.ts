@@ -11,6 +11,7 @@ import {
   BLOB_BYTES,
   BLOB_CHILD,
   BLOB_LENGTH,
+  BLOB_RUN,
   H_ROOT,
   INNER_COUNT,
   INNER_TERMINAL,
@@ -167,7 +168,7 @@ export class Lookup {
           const n = u8[node + BLOB_LENGTH]
           if (n > end - at) return this.#absent()
           for (let i = 0, from = node + BLOB_BYTES; i < n; i++) if (u8[from + i] !== key[at + i]) return this.#absent()
-          at += n
+          at += n - u8[node + BLOB_RUN]
           blob = this.#u32[(node + BLOB_CHILD) >> 2]
           let child = blob < MAX_BLOBS ? Atomics.load(pool.slotOf, blob) - 1 : -1
           if (child < 0) child = fetchBelow(pool, this.#gate, slot, version, blob)

@@ -7,6 +7,7 @@ import {
   align8,
   BLOB,
   BLOB_LENGTH,
+  BLOB_RUN,
   blobSize,
   INNER_COUNT,
   INNER_TERMINAL,
@@ -68,10 +69,27 @@ export function leafValueLength(pool: Pool, node: number): number {
   return pool.u16[(node + LEAF_VALUE) >> 1] | (pool.u8[node + LEAF_VALUE_HIGH] << 16)
 }
 
-/** Children of an inner node, its terminal not counted. */
+/** Children of an inner node, its terminal not counted. A Node256 counts modulo 256: it is full or empty at 0. */
 export function childCount(pool: Pool, node: number): number {
   const n = pool.u8[node + INNER_COUNT]
-  return n === 0 && pool.u8[node] === NODE256 ? 256 : n
+  if (n !== 0 || pool.u8[node] !== NODE256) return n
+  return pool.u16[(node + NODE256_CHILDREN) >> 1] === 0 ? 0 : 256
+}
+
+/** Whether the node at `node` is a run crossing (see layout.ts). */
+export function isRun(pool: Pool, node: number): boolean {
+  return pool.u8[node] === BLOB && pool.u8[node + BLOB_RUN] === 1
+}
+
+/** Last byte of the run of children of `node`, beginning at `byte`, that share its reference. */
+export function runEnd(pool: Pool, node: number, byte: number): number {
+  const ref = pool.u16[findChild(pool, node, byte) >> 1]
+  while (byte < 255) {
+    const next = findChild(pool, node, byte + 1)
+    if (next === 0 || pool.u16[next >> 1] !== ref) break
+    byte++
+  }
+  return byte
 }
 
 /** Position of the reference to the child for `byte`, or 0. */
@@ -226,7 +244,7 @@ function removeSorted(pool: Pool, node: number, keys: number, children: number, 
 }
 
 /** Makes the same node as another kind and hangs it at `refAt`; the old one is abandoned. */
-function rebuild(pool: Pool, base: number, node: number, refAt: number, kind: number): number {
+export function rebuild(pool: Pool, base: number, node: number, refAt: number, kind: number): number {
   const { u8, u16 } = pool
   const size =
     kind === NODE4 ? NODE4_SIZE : kind === NODE16 ? NODE16_SIZE : kind === NODE48 ? NODE48_SIZE : NODE256_SIZE
