@@ -15,6 +15,7 @@ import { H_DEAD } from './layout.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
 import { C_BLOB_HIGH, C_CLOSED, C_FAILED, N_MEMORY_SEQ, N_WAL_AT_ROUND } from './shared.ts'
 import { type TreeStatistics, treeStatistics } from './statistics.ts'
+import { bufferOf } from './walker/bytes.ts'
 import { Cursor } from './walker/cursor.ts'
 import { Lookup } from './walker/lookup.ts'
 import { compact } from './walker/spillover.ts'
@@ -95,6 +96,8 @@ export class Tree {
   readonly #keyScratch = Buffer.alloc(MAX_KEY)
   readonly #otherScratch = Buffer.alloc(MAX_KEY)
   readonly #valueScratch = Buffer.alloc(MAX_VALUE)
+  /** Cursors of finished ranges: their buffers are worth keeping. */
+  readonly #idleCursors: Cursor[] = []
   #entered = false
 
   constructor(parts: TreeParts) {
@@ -116,7 +119,9 @@ export class Tree {
 
   /** The value of a key, as a copy; undefined when it is absent. */
   get(key: Bytes): Buffer | undefined {
-    return this.getRecord(key)?.value
+    const bytes = this.#key(key, this.#keyScratch)
+    if (!this.#lookup.get(bytes, 0, this.#length, this.#valueScratch, 0)) return undefined
+    return bufferOf(this.#valueScratch, this.#lookup.valueLength)
   }
 
   /** The value and version of a key; undefined when it is absent. */
@@ -124,7 +129,7 @@ export class Tree {
     const bytes = this.#key(key, this.#keyScratch)
     if (!this.#lookup.get(bytes, 0, this.#length, this.#valueScratch, 0)) return undefined
     const { valueLength, recordVersion } = this.#lookup
-    return { value: Buffer.from(this.#valueScratch.subarray(0, valueLength)), version: recordVersion }
+    return { value: bufferOf(this.#valueScratch, valueLength), version: recordVersion }
   }
 
   /** Copies the value of `key[0 .. keyLength)` to `target[at..]`, as much as fits; returns its length, -1 when absent. */
@@ -137,27 +142,22 @@ export class Tree {
    * Constant memory, whatever the size of the range.
    */
   *range(options: RangeOptions = {}): Generator<RangeEntry> {
-    const cursor = new Cursor(this.#pool, this.#gate)
-    const prefix = Buffer.from(options.prefix ?? NOTHING)
-    const after = Buffer.from(options.startAfter ?? NOTHING)
-    assertKey(prefix)
-    assertKey(after)
-    const { delimiter } = options
-    const delimiterByte = delimiter === undefined ? -1 : Buffer.from(delimiter)[0]
-    if (delimiter !== undefined && Buffer.byteLength(delimiter) !== 1) {
-      throw new HoltError('HOLT_INVALID', 'the delimiter of a range is one byte')
-    }
-    cursor.seek(prefix, prefix.length, after, after.length, delimiterByte, true, options.keysOnly ?? false)
-    const limit = options.limit ?? Number.POSITIVE_INFINITY
-    for (let n = 0; n < limit; n++) {
-      this.#assertOpen()
-      if (!cursor.next()) break
-      const key = Buffer.from(cursor.key.subarray(0, cursor.keyLength))
-      if (cursor.isPrefix) yield { commonPrefix: key }
-      else {
-        const value = Buffer.from(cursor.value.subarray(0, options.keysOnly ? 0 : cursor.valueLength))
-        yield { key, value, version: cursor.version }
+    const prefix = asKey(options.prefix ?? NOTHING)
+    const after = asKey(options.startAfter ?? NOTHING)
+    const delimiter = asDelimiter(options.delimiter)
+    const { keysOnly = false, limit = Number.POSITIVE_INFINITY } = options
+    const cursor = this.#idleCursors.pop() ?? this.cursor()
+    try {
+      cursor.seek(prefix, prefix.length, after, after.length, delimiter, true, keysOnly)
+      for (let n = 0; n < limit; n++) {
+        this.#assertOpen()
+        if (!cursor.next()) break
+        const key = bufferOf(cursor.key, cursor.keyLength)
+        if (cursor.isPrefix) yield { commonPrefix: key }
+        else yield { key, value: bufferOf(cursor.value, keysOnly ? 0 : cursor.valueLength), version: cursor.version }
       }
+    } finally {
+      this.#idleCursors.push(cursor)
     }
   }
 
@@ -528,6 +528,14 @@ function asKey(key: Bytes): Uint8Array {
   const bytes = typeof key === 'string' ? Buffer.from(key) : key
   assertKey(bytes)
   return bytes
+}
+
+/** The delimiter's byte, or -1. */
+function asDelimiter(delimiter: string | undefined): number {
+  if (delimiter === undefined) return -1
+  const bytes = Buffer.from(delimiter)
+  if (bytes.length !== 1) throw new HoltError('HOLT_INVALID', 'the delimiter of a range is one byte')
+  return bytes[0]
 }
 
 function asValue(value: Bytes): Uint8Array {

@@ -23,3 +23,14 @@ export function compareBytes(a: Uint8Array, i: number, n: number, b: Uint8Array,
   const c = commonLength(a, i, b, j, shared)
   return c < shared ? a[i + c] - b[j + c] : n - m
 }
+
+/** Bytes up to which a loop fills a new Buffer faster than a call does. */
+const SHORT = 40
+
+/** The first `length` bytes of `source` as a Buffer of their own. */
+export function bufferOf(source: Uint8Array, length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length)
+  if (length > SHORT) copy.set(length === source.length ? source : source.subarray(0, length))
+  else for (let i = 0; i < length; i++) copy[i] = source[i]
+  return copy
+}
