@@ -12,7 +12,7 @@ export const PAGE_SIZE = 4096
 export const DATA_START = PAGE_SIZE
 /** Bytes at the end of a frame kept free so that spillover can always install its BlobNode. */
 export const SPILL_RESERVE = 128
-/** Bytes after the last frame of a pool that a torn read may touch: nothing decoded reaches further. */
+/** Bytes after the last frame of a pool, into which the position of a node in a torn frame may point. */
 export const POOL_PADDING = 128 * 1024
 
 /** Longest user key in bytes; one namespace byte may come on top. */

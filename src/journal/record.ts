@@ -1,5 +1,5 @@
 /**
- * The record codec of the write-ahead log: the byte layout (docs/format-wal.md) and the test whether the bytes at an
+ * The record codec of the write-ahead log: the byte layout (docs/format.md) and the test whether the bytes at an
  * offset are an intact record. It knows neither files nor order: whether a record may stand where it stands is
  * decided by replay.ts.
  */

@@ -1,6 +1,6 @@
 /**
  * The segment files of the log: names, header, listing, creation. A segment is named by the seq of its first record
- * and begins with a 32-byte header (docs/format-wal.md) that is durable before a record follows it.
+ * and begins with a 32-byte header (docs/format.md) that is durable before a record follows it.
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'

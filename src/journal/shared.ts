@@ -3,8 +3,8 @@
  * makes its own views over them.
  *
  * Lock order: SYNC_LOCK, FLUSH_LOCK, APPEND_LOCK. Each word below names the lock that guards it. The Float64 words are
- * plain memory: they are read and written only under their lock, since nothing promises that a lock-free read of 8
- * bytes sees one value.
+ * plain memory, written only under their lock; read without it (an aligned 64-bit word is read whole), a word may be old
+ * by the time it is used.
  */
 import { HoltError } from '../errors.ts'
 import { WAL_BUFFER } from '../limits.ts'
