@@ -7,7 +7,7 @@
  * anything in it is changed.
  */
 import { constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { type Durability, Journal } from '../journal/journal.ts'
 import { cutTornTail, replay } from '../journal/replay.ts'
@@ -232,6 +232,7 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
   if (!existsSync(directory)) {
     if (readOnly) throw new HoltError('HOLT_NOT_A_STORE', `${directory} does not exist: nothing to open read-only`)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
+    syncAncestors(directory)
     return
   }
   if (!statSync(directory).isDirectory()) {
@@ -241,6 +242,19 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
   if (readOnly && foreign.length === 0) throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no store`)
   if (foreign.length > 0 && !foreign.includes('manifest')) {
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not empty and not a store: name another directory`)
+  }
+  if (foreign.length === 0) syncAncestors(directory)
+}
+
+/** Makes the way to a new store durable, as far as we may: a power cut must not take the directory with what is synced in it. */
+function syncAncestors(directory: string): void {
+  for (let above = dirname(directory); ; above = dirname(above)) {
+    try {
+      hostStorage.syncDirectory(above)
+    } catch {
+      // Not ours to open: then it was there before us.
+    }
+    if (above === dirname(above)) return
   }
 }
 
