@@ -41,7 +41,10 @@ export interface StoreOptions {
   poolBytes?: number
   /** What an acknowledged change survives. Default `process`. */
   durability?: Durability
-  /** Refuse changes with HOLT_READ_ONLY. */
+  /**
+   * Refuse changes with HOLT_READ_ONLY. No file is changed but `lock`, and unused slots of frames.dat when the log is
+   * larger than the pool.
+   */
   readOnly?: boolean
   /** Run checkpoint rounds and the periodic sync in a worker thread; else in the writing thread. Default true. */
   background?: boolean
@@ -160,7 +163,7 @@ class FileStore implements Store {
     return this.#handle
   }
 
-  /** Checkpoint plus log. Returns the log, open for appending; a read-only store has none, and no file of it is changed. */
+  /** Checkpoint plus log. Returns the log, open for appending; a read-only store has none. */
   #recover(): Journal | undefined {
     const { directory } = this
     const storage = this.#storage

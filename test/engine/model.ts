@@ -26,6 +26,11 @@ export class Model {
     return true
   }
 
+  /** The i-th key in order. */
+  keyAt(i: number): string {
+    return this.#keys[i]
+  }
+
   /** Keys that start with `prefix`, in order. */
   keysBelow(prefix: string): string[] {
     const keys: string[] = []

@@ -17,12 +17,20 @@ export class RandomOperations {
   readonly #valueBytes: number
   readonly #depth: number
 
-  constructor(tree: Tree, seed: number, options: { keySpace?: number; valueBytes?: number; depth?: number } = {}) {
+  readonly #maxKeys: number
+
+  /** Beyond `maxKeys` keys, what would put removes a key instead. */
+  constructor(
+    tree: Tree,
+    seed: number,
+    options: { keySpace?: number; valueBytes?: number; depth?: number; maxKeys?: number } = {},
+  ) {
     this.tree = tree
     this.#random = seededRandom(seed)
     this.#keySpace = options.keySpace ?? 40
     this.#valueBytes = options.valueBytes ?? 120
     this.#depth = options.depth ?? 4
+    this.#maxKeys = options.maxKeys ?? 20_000
   }
 
   #int(n: number): number {
@@ -55,7 +63,10 @@ export class RandomOperations {
     const { model, tree } = this
     const pick = this.#int(100)
     const key = this.#key()
-    if (pick < 40) {
+    if (pick < 40 && model.size > this.#maxKeys) {
+      const victim = model.keyAt(this.#int(model.size))
+      assert.equal(tree.delete(bytes(victim)), model.delete(victim), `delete ${victim}`)
+    } else if (pick < 40) {
       const value = this.#value()
       model.put(key, value, tree.put(bytes(key), value))
     } else if (pick < 58) {

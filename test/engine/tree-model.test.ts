@@ -27,7 +27,8 @@ test('random operations agree with a sorted map across checkpoints and reopening
   const directory = mkdtempSync(join(tmpdir(), 'holtfs-model-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
   const options = { poolBytes, background: false }
-  const run = new RandomOperations(openTree(directory, options), seed + 1, { keySpace: 90, valueBytes: 900 })
+  const shape = { keySpace: 90, valueBytes: 900, maxKeys: 9000 }
+  const run = new RandomOperations(openTree(directory, options), seed + 1, shape)
   for (let i = 0; i < operations; i++) {
     run.step()
     if (i % 3001 === 0) run.tree.checkpoint()
