@@ -66,6 +66,7 @@ export const COUNTERS = [
   'failedRounds',
   'readRestarts',
   'blobsFreed',
+  'merges',
 ] as const
 
 export type CounterName = (typeof COUNTERS)[number]

@@ -40,10 +40,17 @@ export class Model {
     return keys
   }
 
+  /** Nothing may exist below `to`: so the keys stay side by side and in order. */
   renamePrefix(from: string, to: string): void {
-    const moved = this.keysBelow(from).map(key => [key, this.#records.get(key)!] as const)
-    for (const [key] of moved) this.delete(key)
-    for (const [key, record] of moved) this.put(to + key.slice(from.length), record.value, record.version)
+    const keys = this.#keys.splice(this.#lowerBound(from), this.keysBelow(from).length)
+    const renamed = keys.map(key => to + key.slice(from.length))
+    const records = keys.map(key => this.#records.get(key)!)
+    for (const key of keys) this.#records.delete(key)
+    renamed.forEach((key, i) => {
+      this.#records.set(key, records[i])
+    })
+    const at = this.#lowerBound(to)
+    this.#keys = [...this.#keys.slice(0, at), ...renamed, ...this.#keys.slice(at)]
   }
 
   range(prefix: string, after: string, delimiter: string, limit: number): string[] {

@@ -1,6 +1,7 @@
 /** Seeded random operations on a tree and on the model, compared one by one. */
 import assert from 'node:assert/strict'
 import type { Tree } from '../../src/engine/tree.ts'
+import { MAX_USER_KEY } from '../../src/limits.ts'
 import { type Random, seededRandom } from '../support/random.ts'
 import { Model } from './model.ts'
 
@@ -126,7 +127,9 @@ export class RandomOperations {
   #renamePrefix(from: string, to: string): void {
     const { model, tree } = this
     if (from === '' || to === '' || from.startsWith(to) || to.startsWith(from)) return
-    const allowed = model.keysBelow(from).length > 0 && model.keysBelow(to).length === 0
+    const moved = model.keysBelow(from)
+    if (moved.some(key => key.length - from.length + to.length > MAX_USER_KEY)) return
+    const allowed = moved.length > 0 && model.keysBelow(to).length === 0
     assert.equal(tree.renamePrefix(bytes(from), bytes(to)), allowed, `renamePrefix ${from} to ${to}`)
     if (allowed) model.renamePrefix(from, to)
   }

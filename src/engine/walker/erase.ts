@@ -1,16 +1,20 @@
 /**
  * Removal of a record, or of the edge by which a subtree hangs (renamePrefix). Nodes that are left with one child
- * collapse into edges, sparse ones shrink; a child blob that is left without keys is cut from its parent and freed.
+ * collapse into edges, sparse ones shrink; a child blob that is left without keys is cut from its parent and freed, one
+ * that is left with few is merged into it.
  * Collapse needs a few bytes of a frame: where there is no room the node stays as it is, which is valid, only larger.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_KEY, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import { DATA_START, FRAME_SHIFT, MAX_KEY, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
 import {
   BLOB,
   BLOB_BYTES,
   BLOB_CHILD,
+  BLOB_LENGTH,
   BLOB_RUN,
+  H_DEAD,
   H_ROOT,
+  H_USED,
   INNER_TERMINAL,
   LEAF,
   LEAF_HEAD,
@@ -25,13 +29,19 @@ import {
 } from '../layout.ts'
 import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { commonLength, copyBytes } from './bytes.ts'
+import { cloneSubtree } from './clone.ts'
 import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
 import { childCount, findChild, isRun, nextChild, nodeAt, nodeSize, removeChild } from './node.ts'
+import { compact } from './spillover.ts'
 
 /** What {@link Erase.find} looks for. */
 const EXACT = 0
 const EMPTY_BLOB = 1
 const SUBTREE = 2
+const SPARSE_BLOB = 3
+
+/** A blob with at most this many live bytes is merged into its parent, when that has room for them and as much again. */
+const MERGE_BYTES = 48 * 1024
 
 export class Erase {
   /** Where a found subtree hangs: its frame, and the offset of the reference. */
@@ -59,7 +69,8 @@ export class Erase {
   delete(key: Uint8Array, at: number, length: number): boolean {
     if (!this.#find(key, at, length, EXACT)) return false
     this.#cut()
-    this.#prune(key, at, length)
+    if (this.#emptied) this.#prune(key, at, length)
+    else if (isSparse(this.#pool, this.slot)) this.#merge(key, at, length)
     return true
   }
 
@@ -92,6 +103,33 @@ export class Erase {
     }
   }
 
+  /** Copies the topmost sparse blob on the path of the key into its parent and frees it. */
+  #merge(key: Uint8Array, at: number, length: number): void {
+    const pool = this.#pool
+    const { u8, u16, u32 } = pool
+    if (!this.#find(key, at, length, SPARSE_BLOB)) return
+    const room = pool.room(this.slot << FRAME_SHIFT, SPILL_RESERVE)
+    if (room < 2 * MERGE_BYTES) {
+      if (room + u32[((this.slot << FRAME_SHIFT) + H_DEAD) >> 2] < 2 * MERGE_BYTES) return
+      compact(pool, this.slot)
+      this.#find(key, at, length, SPARSE_BLOB)
+    }
+    const nodeOffset = this.#nodes[this.#depth - 1]
+    const refOffset = this.#refs[this.#depth - 1]
+    const blob = u32[((this.slot << FRAME_SHIFT) + nodeOffset + BLOB_CHILD) >> 2]
+    const slot = pool.beginWrite(this.slot)
+    const base = slot << FRAME_SHIFT
+    const crossing = base + nodeOffset
+    const child = pool.fetch(blob) << FRAME_SHIFT
+    const ref = cloneSubtree(pool, child, child + H_ROOT, base)
+    const edge = makeEdge(pool, base, u8, crossing + BLOB_BYTES, u8[crossing + BLOB_LENGTH], ref)
+    u16[(base + refOffset) >> 1] = edge
+    pool.abandon(base, nodeSize(pool, crossing))
+    pool.endWrite(slot)
+    pool.freeBlob(blob)
+    pool.count('merges')
+  }
+
   /** Descends with a stack of the current frame's nodes; the last one on it is what was looked for. */
   #find(key: Uint8Array, at: number, length: number, what: number): boolean {
     const pool = this.#pool
@@ -115,7 +153,7 @@ export class Erase {
       const run = kind === BLOB ? u8[node + BLOB_RUN] : 0
       if (what === SUBTREE && at === end && run === 0) return true
       if (kind === LEAF) {
-        if (what === EMPTY_BLOB) return false
+        if (what === EMPTY_BLOB || what === SPARSE_BLOB) return false
         const suffix = u16[(node + LEAF_SUFFIX) >> 1]
         const rest = end - at
         if (suffix < rest || (what === EXACT && suffix !== rest)) return false
@@ -142,6 +180,7 @@ export class Erase {
         }
         const child = pool.fetch(u32[(node + BLOB_CHILD) >> 2])
         if (what === EMPTY_BLOB && u16[((child << FRAME_SHIFT) + H_ROOT) >> 1] === 0) return true
+        if (what === SPARSE_BLOB && run === 0 && isSparse(pool, child)) return true
         pool.unpinAll()
         pool.pin(child)
         slot = child
@@ -279,6 +318,13 @@ export class Erase {
     if (pool.room(base, SPILL_RESERVE) < edgeSize(n)) return 0
     return makeEdge(pool, base, edge, 0, n, childRef)
   }
+}
+
+/** Whether the frame in `slot`, not the root's, holds so little that it is better merged into its parent. */
+function isSparse(pool: Pool, slot: number): boolean {
+  const base = slot << FRAME_SHIFT
+  const live = pool.u32[(base + H_USED) >> 2] - DATA_START - pool.u32[(base + H_DEAD) >> 2]
+  return live <= MERGE_BYTES && pool.blobOf[slot] !== ROOT_BLOB
 }
 
 /** The child byte whose reference is at `refAt`. */
