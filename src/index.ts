@@ -1,5 +1,7 @@
 /** The package's public surface. */
 
+export type { AtomicBatch } from './engine/atomic.ts'
+export type { Bytes } from './engine/key-value.ts'
 export type { TreeStatistics } from './engine/statistics.ts'
 export {
   attachStore as openShared,
@@ -9,8 +11,6 @@ export {
   type StoreOptions,
 } from './engine/store.ts'
 export {
-  type AtomicBatch,
-  type Bytes,
   type RangeEntry,
   type RangeOptions,
   Tree,

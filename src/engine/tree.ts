@@ -7,10 +7,12 @@ import type { Journal } from '../journal/journal.ts'
 import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT, MAX_KEY, MAX_USER_KEY, MAX_VALUE } from '../limits.ts'
 import { Apply } from './apply.ts'
+import { type AtomicBatch, Staging } from './atomic.ts'
 import { Batch, CHANGE_DELETE, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
 import { checkStructure, type StructureSummary } from './check.ts'
 import { assertNotFailed, Checkpoint } from './checkpoint.ts'
 import type { Gate } from './gate.ts'
+import { asDelimiter, asKey, assertKey, asValue, type Bytes, keyTooLong, valueTooLong } from './key-value.ts'
 import { H_DEAD } from './layout.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
 import { C_BLOB_HIGH, C_CLOSED, C_FAILED, N_MEMORY_SEQ, N_WAL_AT_ROUND } from './shared.ts'
@@ -19,9 +21,6 @@ import { bufferOf } from './walker/bytes.ts'
 import { Cursor } from './walker/cursor.ts'
 import { Lookup } from './walker/lookup.ts'
 import { compact } from './walker/spillover.ts'
-
-/** A key or value: bytes, or a string that stands for its UTF-8. */
-export type Bytes = Uint8Array | string
 
 export interface TreeRecord {
   value: Buffer
@@ -43,24 +42,6 @@ export interface RangeOptions {
 export type RangeEntry =
   | { key: Buffer; value: Buffer; version: number; commonPrefix?: undefined }
   | { commonPrefix: Buffer; key?: undefined }
-
-/** What an atomic function may do; nothing happens before it returns. */
-export interface AtomicBatch {
-  put(key: Bytes, value: Bytes): void
-  delete(key: Bytes): void
-  /** Guard: the key is absent. */
-  putIfAbsent(key: Bytes, value: Bytes): void
-  /** Guard: the record has this version. */
-  compareAndPut(key: Bytes, version: number, value: Bytes): void
-  /** Guard: the record has this version; 0: the key is absent. */
-  assertVersion(key: Bytes, version: number): void
-  /** Guard: no key starts with the prefix. */
-  assertPrefixEmpty(prefix: Bytes): void
-  /** Guard: `from` exists and, unless `replace`, `to` does not. */
-  rename(from: Bytes, to: Bytes, options?: { replace?: boolean }): void
-  /** Guard: some key starts with `from`, none with `to`. Throws HOLT_INVALID when this batch has written below `to`. */
-  renamePrefix(from: Bytes, to: Bytes): void
-}
 
 export interface TreeParts {
   pool: Pool
@@ -182,7 +163,7 @@ export class Tree {
   /** Writes a record; returns its version. */
   put(key: Bytes, value: Bytes): number {
     this.begin()
-    this.#staging(() => this.#stage(CHANGE_PUT, key, this.#value(value)))
+    this.#staging(() => this.#stage(CHANGE_PUT, key, asValue(value)))
     return this.commit()
   }
 
@@ -437,10 +418,6 @@ export class Tree {
     return key
   }
 
-  #value(value: Bytes): Uint8Array {
-    return asValue(value)
-  }
-
   #stage(kind: number, key: Bytes, second: Uint8Array): void {
     const bytes = this.#key(key, this.#otherScratch)
     this.#batch.add(kind, bytes, this.#length, second, 0, second.length)
@@ -449,111 +426,4 @@ export class Tree {
   #assertOpen(): void {
     if (Atomics.load(this.#pool.control, C_CLOSED) !== 0) throw new HoltError('HOLT_CLOSED', 'the store is closed')
   }
-}
-
-/** The batch that an atomic function fills: checks its guards at once, under the gate, and stages its changes. */
-class Staging implements AtomicBatch {
-  /** False when a guard failed. */
-  held = true
-  readonly #tree: Tree
-  readonly #batch: Batch
-  readonly #lookup: Lookup
-  readonly #isEmptyBelow: (prefix: Uint8Array, length: number) => boolean
-
-  constructor(tree: Tree, batch: Batch, lookup: Lookup, isEmptyBelow: (prefix: Uint8Array, length: number) => boolean) {
-    this.#tree = tree
-    this.#batch = batch
-    this.#lookup = lookup
-    this.#isEmptyBelow = isEmptyBelow
-  }
-
-  put(key: Bytes, value: Bytes): void {
-    const k = asKey(key)
-    const v = asValue(value)
-    this.#tree.stagePut(k, k.length, v, 0, v.length)
-  }
-
-  delete(key: Bytes): void {
-    const k = asKey(key)
-    this.#tree.stageDelete(k, k.length)
-  }
-
-  putIfAbsent(key: Bytes, value: Bytes): void {
-    this.assertVersion(key, 0)
-    this.put(key, value)
-  }
-
-  compareAndPut(key: Bytes, version: number, value: Bytes): void {
-    this.assertVersion(key, version)
-    this.put(key, value)
-  }
-
-  assertVersion(key: Bytes, version: number): void {
-    if (this.#versionOf(asKey(key)) !== version) this.held = false
-  }
-
-  assertPrefixEmpty(prefix: Bytes): void {
-    const p = asKey(prefix)
-    if (!this.#isEmptyBelow(p, p.length)) this.held = false
-  }
-
-  rename(from: Bytes, to: Bytes, options: { replace?: boolean } = {}): void {
-    const f = asKey(from)
-    const t = asKey(to)
-    if (this.#versionOf(f) === 0) this.held = false
-    if (options.replace !== true && !Buffer.from(f).equals(t) && this.#versionOf(t) !== 0) this.held = false
-    this.#tree.stageRename(f, f.length, t, t.length)
-  }
-
-  renamePrefix(from: Bytes, to: Bytes): void {
-    const f = Buffer.from(asKey(from))
-    const t = Buffer.from(asKey(to))
-    const shared = Math.min(f.length, t.length)
-    if (f.subarray(0, shared).equals(t.subarray(0, shared))) {
-      throw new HoltError('HOLT_INVALID', 'renamePrefix: one prefix is empty or starts with the other')
-    }
-    if (this.#batch.writesBelow(t)) {
-      throw new HoltError('HOLT_INVALID', 'renamePrefix: the same batch has already written below the new prefix')
-    }
-    if (this.#isEmptyBelow(f, f.length) || !this.#isEmptyBelow(t, t.length)) this.held = false
-    this.#tree.stageRenamePrefix(f, f.length, t, t.length)
-  }
-
-  #versionOf(key: Uint8Array): number {
-    return this.#lookup.get(key, 0, key.length, undefined, 0) ? this.#lookup.recordVersion : 0
-  }
-}
-
-function asKey(key: Bytes): Uint8Array {
-  const bytes = typeof key === 'string' ? Buffer.from(key) : key
-  assertKey(bytes)
-  return bytes
-}
-
-/** The delimiter's byte, or -1. */
-function asDelimiter(delimiter: string | undefined): number {
-  if (delimiter === undefined) return -1
-  const bytes = Buffer.from(delimiter)
-  if (bytes.length !== 1) throw new HoltError('HOLT_INVALID', 'the delimiter of a range is one byte')
-  return bytes[0]
-}
-
-function asValue(value: Bytes): Uint8Array {
-  const bytes = typeof value === 'string' ? Buffer.from(value) : value
-  if (!(bytes instanceof Uint8Array)) throw new HoltError('HOLT_INVALID', 'a value is a Uint8Array or a string')
-  if (bytes.length > MAX_VALUE) throw valueTooLong(bytes.length)
-  return bytes
-}
-
-function assertKey(key: Uint8Array): void {
-  if (!(key instanceof Uint8Array)) throw new HoltError('HOLT_INVALID', 'a key is a Uint8Array or a string')
-  if (key.length > MAX_USER_KEY) throw keyTooLong(key.length)
-}
-
-function keyTooLong(length: number): HoltError {
-  return new HoltError('HOLT_KEY_TOO_LONG', `a key of ${length} bytes: at most ${MAX_USER_KEY}`)
-}
-
-function valueTooLong(length: number): HoltError {
-  return new HoltError('HOLT_VALUE_TOO_LONG', `a value of ${length} bytes: at most ${MAX_VALUE}`)
 }

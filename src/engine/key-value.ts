@@ -1,0 +1,40 @@
+/** Keys and values as callers of the library pass them: bytes or strings, checked against their limits. */
+import { HoltError } from '../errors.ts'
+import { MAX_USER_KEY, MAX_VALUE } from '../limits.ts'
+
+/** A key or value: bytes, or a string that stands for its UTF-8. */
+export type Bytes = Uint8Array | string
+
+export function asKey(key: Bytes): Uint8Array {
+  const bytes = typeof key === 'string' ? Buffer.from(key) : key
+  assertKey(bytes)
+  return bytes
+}
+
+/** The delimiter's byte, or -1. */
+export function asDelimiter(delimiter: string | undefined): number {
+  if (delimiter === undefined) return -1
+  const bytes = Buffer.from(delimiter)
+  if (bytes.length !== 1) throw new HoltError('HOLT_INVALID', 'the delimiter of a range is one byte')
+  return bytes[0]
+}
+
+export function asValue(value: Bytes): Uint8Array {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value
+  if (!(bytes instanceof Uint8Array)) throw new HoltError('HOLT_INVALID', 'a value is a Uint8Array or a string')
+  if (bytes.length > MAX_VALUE) throw valueTooLong(bytes.length)
+  return bytes
+}
+
+export function assertKey(key: Uint8Array): void {
+  if (!(key instanceof Uint8Array)) throw new HoltError('HOLT_INVALID', 'a key is a Uint8Array or a string')
+  if (key.length > MAX_USER_KEY) throw keyTooLong(key.length)
+}
+
+export function keyTooLong(length: number): HoltError {
+  return new HoltError('HOLT_KEY_TOO_LONG', `a key of ${length} bytes: at most ${MAX_USER_KEY}`)
+}
+
+export function valueTooLong(length: number): HoltError {
+  return new HoltError('HOLT_VALUE_TOO_LONG', `a value of ${length} bytes: at most ${MAX_VALUE}`)
+}
