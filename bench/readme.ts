@@ -1,11 +1,9 @@
-/** Replaces the tables between the markers of bench/README.md, and formats it as the linter wants it. */
-import { execFileSync } from 'node:child_process'
+/** Replaces the tables between the markers of bench/README.md. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { markdown, type Table } from './figures.ts'
 import type { Machine } from './machine.ts'
 
-const FORMATTER = fileURLToPath(new URL('../node_modules/.bin/biome', import.meta.url))
 const README = fileURLToPath(new URL('./README.md', import.meta.url))
 
 export function updateReadme(
@@ -22,7 +20,6 @@ export function updateReadme(
     text = replaced(text, name, parts.map(part => part.trimEnd()).join('\n\n'))
   }
   writeFileSync(README, text)
-  execFileSync(FORMATTER, ['format', '--write', README], { stdio: 'ignore' })
 }
 
 function replaced(text: string, name: string, content: string): string {
