@@ -12,7 +12,7 @@ import { type FileSystemHandle, makeFileSystem } from './attach.ts'
 import { serveControl } from './control.ts'
 import type { FileSystem } from './filesystem.ts'
 import { countAllRequests, createRequestCounters } from './fuse/counters.ts'
-import { checkMountPoint } from './fuse/mount.ts'
+import { checkDevice, checkMountPoint } from './fuse/mount.ts'
 import { serve } from './fuse/serve.ts'
 import { createFsShared } from './shared.ts'
 
@@ -41,6 +41,7 @@ export interface MountStoreOptions {
 export async function mountStore(options: MountStoreOptions): Promise<void> {
   const { readOnly, workers, durability, poolBytes } = options
   checkMountPoint(options.mountpoint)
+  checkDevice()
   checkApart(options.store, options.mountpoint)
   const store = openStore(options.store, { durability, poolBytes, readOnly })
   const directory = store.directory as string

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import anyTest, { type ExecutionContext } from 'ava'
-import { canMount, cleanUp, holtfs, RealMount, sh } from './real-mount.ts'
+import { canMount, cleanUp, holtfs, PROJECT, RealMount, sh } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
@@ -49,6 +49,22 @@ test('mount points that cannot be used', async t => {
   ] as const) {
     t.regex(await refused(t, mount, 'umount', join(directory, name)), message)
   }
+})
+
+test('no FUSE device, and no right to open it', async t => {
+  const { directory } = new RealMount('bad')
+  const main = join(PROJECT, 'dist/cli/main.js')
+  const attempt = (how: string) => `unshare -m sh -c '
+      mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 &&
+      ${how} ${process.execPath} ${main} mount store mnt 2>&1; echo exit $?'`
+  await sh('mkdir -p mnt && chmod 777 .', directory)
+  const before = await fingerprint(directory)
+  const withoutDevice = await sh(attempt(''), directory)
+  t.regex(withoutDevice, /^holtfs: \/dev\/fuse is missing; [^\n]+\nexit 1\n$/)
+  const asNobody = 'mknod -m 600 /dev/fuse c 10 229 && setpriv --reuid 65534 --regid 65534 --clear-groups'
+  const withoutRight = await sh(attempt(asNobody), directory)
+  t.regex(withoutRight, /^holtfs: no permission to open \/dev\/fuse; [^\n]+\nexit 1\n$/)
+  t.is(await fingerprint(directory), before)
 })
 
 test('a store and a mount point that lie inside each other', async t => {

@@ -3,7 +3,7 @@
  * can go wrong is told in one line that says what to do.
  */
 import { type StdioOptions, spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, openSync, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
 import { HoltError } from '../../errors.ts'
 import { findMount, MOUNT_TYPE } from './mount-table.ts'
 
@@ -53,6 +53,11 @@ export function openDevice(): number {
     }
     throw fail(`cannot open ${DEVICE} (${code})`, error)
   }
+}
+
+/** @throws {HoltError} HOLT_MOUNT with the remedy when the FUSE device cannot be opened */
+export function checkDevice(): void {
+  closeSync(openDevice())
 }
 
 /** The -o argument of mount(8). The user's options come last: mount(8) lets the last of a pair like dev,nodev win. */
