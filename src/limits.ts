@@ -27,6 +27,8 @@ export const MAX_RECORD = 4 * 1024 * 1024
 export const WAL_BUFFER = 8 * 1024 * 1024
 /** Bytes after which the WAL rotates to a new segment. */
 export const WAL_SEGMENT = 16 * 1024 * 1024
+/** Bytes of WAL after which a checkpoint round runs. */
+export const ROUND_WAL_BYTES = 16 * 1024 * 1024
 
 /** Bytes a Prefix or BlobNode holds inline; longer edges are chains. */
 export const MAX_PREFIX = 112

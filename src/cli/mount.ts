@@ -6,26 +6,13 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { HoltError } from '../errors.ts'
+import type { MountStoreOptions } from '../fs/mount-store.ts'
+import type { Durability } from '../journal/journal.ts'
 import { FRAME_SIZE, MAX_POOL_FRAMES, MIN_POOL_FRAMES } from '../limits.ts'
 import { byteSize, commaList, wholeNumber } from './arguments.ts'
 import { mountInBackground, reportFailure, reportReady } from './background.ts'
 
 const MAX_WORKERS = 64
-
-export type Durability = 'process' | 'sync' | 'async'
-
-/** What mounting a store takes; see mountStore() in src/fs. */
-export interface MountStoreOptions {
-  /** Absolute path of the store's directory. */
-  store: string
-  mountpoint: string
-  options: string[]
-  workers: number
-  durability: Durability
-  poolBytes: number
-  readOnly: boolean
-  onReady(): void
-}
 
 /** Opens the store, serves it, closes it; resolves when the mount has ended. */
 export type MountStore = (options: MountStoreOptions) => Promise<void>

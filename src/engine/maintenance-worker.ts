@@ -7,6 +7,7 @@ import { workerData } from 'node:worker_threads'
 import Queue from 'better-queue'
 import createDebug from 'debug'
 import { HoltError } from '../errors.ts'
+import { ROUND_WAL_BYTES } from '../limits.ts'
 import { M_BUSY, M_STOP, type MaintenanceData } from './maintenance.ts'
 import { attachStore } from './store.ts'
 
@@ -17,7 +18,6 @@ const LOOK = 50
 /** Milliseconds after which changes are synced to the medium, as ext4's commit interval, and checkpointed. */
 const SYNC_EVERY = 1000
 const ROUND_EVERY = 30_000
-const ROUND_WAL_BYTES = 16 << 20
 
 type Task = { id: 'round' | 'sync' }
 

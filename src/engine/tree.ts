@@ -5,7 +5,7 @@
 import { HoltError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Storage } from '../journal/storage.ts'
-import { FRAME_SHIFT, MAX_KEY, MAX_USER_KEY, MAX_VALUE } from '../limits.ts'
+import { FRAME_SHIFT, MAX_KEY, MAX_USER_KEY, MAX_VALUE, ROUND_WAL_BYTES } from '../limits.ts'
 import { Apply } from './apply.ts'
 import { type AtomicBatch, Staging } from './atomic.ts'
 import { Batch, CHANGE_DELETE, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
@@ -53,8 +53,6 @@ export interface TreeParts {
   background?: boolean
 }
 
-/** Without a background thread a round runs after so many WAL bytes; with one, when it is four times behind. */
-const ROUND_WAL_BYTES = 16 << 20
 /** Slots a change may need: copies aside, a new blob, a compaction. */
 const SLOTS_A_CHANGE = 4
 
@@ -86,6 +84,7 @@ export class Tree {
     this.#gate = parts.gate
     this.#journal = parts.journal
     this.#readOnly = parts.readOnly ?? false
+    // With a background thread, the writer helps only when that is far behind.
     this.#inlineRoundBytes = parts.background ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
     this.#lookup = new Lookup(parts.pool, parts.gate)
     this.#probe = new Cursor(parts.pool, parts.gate)

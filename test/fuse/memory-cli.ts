@@ -2,11 +2,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type MountStoreOptions, registerMount } from '../../src/cli/mount.ts'
+import { registerMount } from '../../src/cli/mount.ts'
 import { runProgram } from '../../src/cli/program.ts'
 import { registerUmount } from '../../src/cli/umount.ts'
 import { HoltError } from '../../src/errors.ts'
 import { serve } from '../../src/fs/fuse/serve.ts'
+import type { MountStoreOptions } from '../../src/fs/mount-store.ts'
 
 async function mountStore(options: MountStoreOptions): Promise<void> {
   if (options.store.endsWith('not-a-store')) throw new HoltError('HOLT_NOT_A_STORE', `${options.store} is not a store`)
