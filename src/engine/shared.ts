@@ -29,7 +29,6 @@ export const C_BLOB_HINT = 3
 export const C_BLOB_HIGH = 4
 export const C_DISK_HINT = 5
 export const C_DISK_HIGH = 6
-export const C_FRAMES_FD = 7
 export const C_FAILED = 8
 export const C_ROUND_LOCK = 9
 /** Bumped whenever the checkpoint thread lets go of a slot. */

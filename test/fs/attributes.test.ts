@@ -1,21 +1,12 @@
 /** chmod, chown, utimens, statfs. */
 import { constants } from 'node:os'
-import test from 'ava'
 import * as ops from '../../src/fs/operations.ts'
-import { type Attributes, FsFixture, ROOT } from '../support/fs-fixture.ts'
+import { fixtureTests } from '../support/fixture-tests.ts'
+import { type Attributes, ROOT } from '../support/fs-fixture.ts'
 import { metadataFactories } from '../support/metadata-factories.ts'
 
 for (const [store, create] of Object.entries(metadataFactories)) {
-  const withFixture = (title: string, body: (t: import('ava').ExecutionContext, f: FsFixture) => void) =>
-    test(`${store}: ${title}`, t => {
-      const f = new FsFixture(create())
-      try {
-        body(t, f)
-        t.deepEqual(f.check(), [])
-      } finally {
-        f.dispose()
-      }
-    })
+  const withFixture = fixtureTests(store, create)
 
   withFixture('chmod changes the permissions and ctime, never the type', (t, f) => {
     const before = f.mknod(ROOT, 'f') as Attributes

@@ -1,22 +1,13 @@
 /** Lookup, creation, links and removal: results, attributes and errnos. */
 import { constants } from 'node:os'
-import test from 'ava'
-import { type Attributes, bytesOf, FsFixture, ROOT } from '../support/fs-fixture.ts'
+import { fixtureTests } from '../support/fixture-tests.ts'
+import { type Attributes, bytesOf, ROOT } from '../support/fs-fixture.ts'
 import { metadataFactories } from '../support/metadata-factories.ts'
 
 const { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS } = constants.errno
 
 for (const [store, create] of Object.entries(metadataFactories)) {
-  const withFixture = (title: string, body: (t: import('ava').ExecutionContext, f: FsFixture) => void) =>
-    test(`${store}: ${title}`, t => {
-      const f = new FsFixture(create())
-      try {
-        body(t, f)
-        t.deepEqual(f.check(), [])
-      } finally {
-        f.dispose()
-      }
-    })
+  const withFixture = fixtureTests(store, create)
 
   withFixture('the root is a directory of its own', (t, f) => {
     const root = f.stat('/')

@@ -1,7 +1,7 @@
 /** Listings: offsets, removal meanwhile, continuation by another worker, READDIRPLUS. */
 import { constants } from 'node:os'
-import test from 'ava'
-import { type Attributes, type Entry, FsFixture, ROOT } from '../support/fs-fixture.ts'
+import { fixtureTests } from '../support/fixture-tests.ts'
+import { type Attributes, type Entry, type FsFixture, ROOT } from '../support/fs-fixture.ts'
 import { metadataFactories } from '../support/metadata-factories.ts'
 
 const { ENOENT, ENOTDIR } = constants.errno
@@ -9,16 +9,7 @@ const ino = (answer: number | Attributes) => (answer as Attributes).ino
 const names = (entries: number | Entry[]) => (entries as Entry[]).map(entry => entry.name)
 
 for (const [store, create] of Object.entries(metadataFactories)) {
-  const withFixture = (title: string, body: (t: import('ava').ExecutionContext, f: FsFixture) => void) =>
-    test(`${store}: ${title}`, t => {
-      const f = new FsFixture(create())
-      try {
-        body(t, f)
-        t.deepEqual(f.check(), [])
-      } finally {
-        f.dispose()
-      }
-    })
+  const withFixture = fixtureTests(store, create)
   const fill = (f: FsFixture, count: number) => {
     const dir = ino(f.mkdir(ROOT, 'dir'))
     const made: string[] = []

@@ -1,6 +1,7 @@
 /** rename(2), its flags, and readers that are overtaken by it. */
 import { constants } from 'node:os'
 import test from 'ava'
+import { fixtureTests } from '../support/fixture-tests.ts'
 import { type Attributes, FsFixture, ROOT } from '../support/fs-fixture.ts'
 import { MapMetadata } from '../support/map-metadata.ts'
 import { metadataFactories } from '../support/metadata-factories.ts'
@@ -12,16 +13,7 @@ const EXCHANGE = 2
 const ino = (answer: number | Attributes) => (answer as Attributes).ino
 
 for (const [store, create] of Object.entries(metadataFactories)) {
-  const withFixture = (title: string, body: (t: import('ava').ExecutionContext, f: FsFixture) => void) =>
-    test(`${store}: ${title}`, t => {
-      const f = new FsFixture(create())
-      try {
-        body(t, f)
-        t.deepEqual(f.check(), [])
-      } finally {
-        f.dispose()
-      }
-    })
+  const withFixture = fixtureTests(store, create)
 
   withFixture('a file moves, and replaces another that stays open', (t, f) => {
     const dir = ino(f.mkdir(ROOT, 'd'))

@@ -1,26 +1,17 @@
 /** A new process over the same store: what stays, what is collected, what is never given out twice. */
 import { constants } from 'node:os'
 import { join } from 'node:path'
-import test from 'ava'
 import { readCounterBounds } from '../../src/fs/counters.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
-import { type Attributes, type Entry, FsFixture, ROOT } from '../support/fs-fixture.ts'
+import { fixtureTests } from '../support/fixture-tests.ts'
+import { type Attributes, type Entry, ROOT } from '../support/fs-fixture.ts'
 import { metadataFactories } from '../support/metadata-factories.ts'
 
 const { ENOENT } = constants.errno
 const ino = (answer: number | Attributes) => (answer as Attributes).ino
 
 for (const [store, create] of Object.entries(metadataFactories)) {
-  const withFixture = (title: string, body: (t: import('ava').ExecutionContext, f: FsFixture) => void) =>
-    test(`${store}: ${title}`, t => {
-      const f = new FsFixture(create())
-      try {
-        body(t, f)
-        t.deepEqual(f.check(), [])
-      } finally {
-        f.dispose()
-      }
-    })
+  const withFixture = fixtureTests(store, create)
 
   withFixture('everything with a name stays, inode numbers included', (t, f) => {
     const a = ino(f.mkdir(ROOT, 'a'))

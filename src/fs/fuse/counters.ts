@@ -9,13 +9,6 @@ export function createRequestCounters(workers: number): Int32Array<SharedArrayBu
   return new Int32Array(new SharedArrayBuffer(workers * OPCODES * Int32Array.BYTES_PER_ELEMENT))
 }
 
-/** Requests of one opcode so far, over all workers; wraps at 2^32. */
-export function countRequests(counters: Int32Array, opcode: number): number {
-  let sum = 0
-  for (let at = opcode; at < counters.length; at += OPCODES) sum += Atomics.load(counters, at)
-  return sum >>> 0
-}
-
 /** Requests of all opcodes so far. */
 export function countAllRequests(counters: Int32Array): number {
   let sum = 0
