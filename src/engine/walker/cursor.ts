@@ -34,8 +34,8 @@ import {
 import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { C_RENAMES, C_TICK } from '../shared.ts'
 import { compareBytes, copyBytes } from './bytes.ts'
-import { fetchBelow } from './miss.ts'
 import { findChild, isRun, leafValueLength, nextChild, runEnd } from './node.ts'
+import { LiveResidency, type Residency } from './residency.ts'
 
 /** From where a seek goes on, relative to the key it is given. */
 const AT_OR_AFTER = 0
@@ -62,6 +62,7 @@ export class Cursor {
 
   readonly #pool: Pool
   readonly #gate: Gate
+  readonly #residency: Residency
   #prefix: Uint8Array = new Uint8Array(MAX_KEY)
   #prefixLength = 0
   #delimiter = -1
@@ -97,9 +98,10 @@ export class Cursor {
   #pendingDepth = 0
   #malformed = false
 
-  constructor(pool: Pool, gate: Gate) {
+  constructor(pool: Pool, gate: Gate, residency: Residency = new LiveResidency(pool, gate)) {
     this.#pool = pool
     this.#gate = gate
+    this.#residency = residency
   }
 
   /**
@@ -197,14 +199,15 @@ export class Cursor {
   /** Enters the frame of a blob; returns the position of its root reference, or 0 when it is being changed. */
   #enter(blob: number, depth: number, run: number): number {
     const pool = this.#pool
-    let slot = blob < MAX_BLOBS ? Atomics.load(pool.slotOf, blob) - 1 : -1
+    const { slotOf, blobOf } = this.#residency
+    let slot = blob < MAX_BLOBS ? Atomics.load(slotOf, blob) - 1 : -1
     if (slot < 0) {
       const parent = this.#frames - 1
-      slot = fetchBelow(pool, this.#gate, this.#slots[parent], this.#versions[parent], blob)
+      slot = this.#residency.fetchBelow(this.#slots[parent], this.#versions[parent], blob)
       if (slot < 0) return 0
     }
     const version = Atomics.load(pool.version, slot)
-    if ((version & 1) !== 0 || Atomics.load(pool.blobOf, slot) !== blob || !this.#unchanged()) return 0
+    if ((version & 1) !== 0 || Atomics.load(blobOf, slot) !== blob || !this.#unchanged()) return 0
     if (this.#frames === MAX_FRAMES) {
       this.#malformed = true
       return 0

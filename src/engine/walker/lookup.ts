@@ -42,7 +42,7 @@ import {
 import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { C_TICK } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
-import { fetchBelow } from './miss.ts'
+import { LiveResidency, type Residency } from './residency.ts'
 
 /** Outcomes of one optimistic descent. */
 const ABSENT = -1
@@ -56,15 +56,17 @@ export class Lookup {
 
   readonly #pool: Pool
   readonly #gate: Gate
+  readonly #residency: Residency
   readonly #u8: Uint8Array
   readonly #u16: Uint16Array
   readonly #u32: Uint32Array
   #slot = 0
   #version = 0
 
-  constructor(pool: Pool, gate: Gate) {
+  constructor(pool: Pool, gate: Gate, residency: Residency = new LiveResidency(pool, gate)) {
     this.#pool = pool
     this.#gate = gate
+    this.#residency = residency
     this.#u8 = pool.u8
     this.#u16 = pool.u16
     this.#u32 = pool.u32
@@ -130,14 +132,15 @@ export class Lookup {
   /** One descent. Returns the leaf's index in the pool (not validated yet) or a negative outcome. Long and flat on purpose. */
   #descend(key: Uint8Array, at: number, end: number): number {
     const pool = this.#pool
+    const { slotOf, blobOf } = this.#residency
     const u8 = this.#u8
     const u16 = this.#u16
     let blob = ROOT_BLOB
-    let slot = Atomics.load(pool.slotOf, blob) - 1
+    let slot = Atomics.load(slotOf, blob) - 1
     let version = Atomics.load(pool.version, slot)
     this.#slot = slot
     this.#version = version
-    if ((version & 1) !== 0 || Atomics.load(pool.blobOf, slot) !== blob) return CONFLICT
+    if ((version & 1) !== 0 || Atomics.load(blobOf, slot) !== blob) return CONFLICT
     const tick = pool.control[C_TICK]
     let base = slot << FRAME_SHIFT
     let ref = u16[(base + H_ROOT) >> 1]
@@ -170,11 +173,11 @@ export class Lookup {
           for (let i = 0, from = node + BLOB_BYTES; i < n; i++) if (u8[from + i] !== key[at + i]) return this.#absent()
           at += n - u8[node + BLOB_RUN]
           blob = this.#u32[(node + BLOB_CHILD) >> 2]
-          let child = blob < MAX_BLOBS ? Atomics.load(pool.slotOf, blob) - 1 : -1
-          if (child < 0) child = fetchBelow(pool, this.#gate, slot, version, blob)
+          let child = blob < MAX_BLOBS ? Atomics.load(slotOf, blob) - 1 : -1
+          if (child < 0) child = this.#residency.fetchBelow(slot, version, blob)
           if (child < 0) return CONFLICT
           const childVersion = Atomics.load(pool.version, child)
-          if ((childVersion & 1) !== 0 || Atomics.load(pool.blobOf, child) !== blob) return CONFLICT
+          if ((childVersion & 1) !== 0 || Atomics.load(blobOf, child) !== blob) return CONFLICT
           if (!this.#unchanged()) return CONFLICT
           if (pool.touch[slot] !== tick) pool.touch[slot] = tick
           slot = child
