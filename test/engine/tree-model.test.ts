@@ -59,7 +59,9 @@ test('random operations on deep paths with large values spill over many frames',
   run.compareAll()
   const { counters, blobs } = run.tree.stats()
   t.log({ keys: run.model.size, blobs, ...counters })
-  t.true(counters.spillovers > 10 && blobs > 10 && counters.frameSteals > 0)
+  // A shortened run does not grow as far.
+  if (operations >= 60_000) t.true(counters.spillovers > 10 && blobs > 10 && counters.frameSteals > 0)
+  else t.true(counters.spillovers > 0)
   run.tree.close()
   run.tree = openTree(directory, options)
   run.compareAll()
