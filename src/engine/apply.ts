@@ -6,10 +6,11 @@ import { HoltError } from '../errors.ts'
 import { MAX_KEY, MAX_VALUE } from '../limits.ts'
 import { CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX } from './batch.ts'
 import type { Gate } from './gate.ts'
+import { ExclusiveLatch } from './latch.ts'
 import type { Pool } from './pool.ts'
 import { compareBytes } from './walker/bytes.ts'
 import { Erase } from './walker/erase.ts'
-import { Insert } from './walker/insert.ts'
+import { ANY_VERSION, Insert, OF_CHANGE } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
 import { RenamePrefix } from './walker/rename-prefix.ts'
 
@@ -24,8 +25,9 @@ export class Apply {
   constructor(pool: Pool, gate: Gate) {
     this.#pool = pool
     this.#lookup = new Lookup(pool, gate)
-    this.#insert = new Insert(pool)
-    this.#erase = new Erase(pool)
+    const latch = new ExclusiveLatch(pool)
+    this.#insert = new Insert(pool, latch)
+    this.#erase = new Erase(pool, latch)
     this.#renamePrefix = new RenamePrefix(pool, this.#insert, this.#erase)
   }
 
@@ -45,13 +47,13 @@ export class Apply {
       }
       switch (kind) {
         case CHANGE_PUT:
-          this.#insert.put(body, key, keyLength, body, second, secondLength, seq)
+          this.#insert.put(body, key, keyLength, body, second, secondLength, OF_CHANGE, ANY_VERSION)
           break
         case CHANGE_DELETE:
-          this.#erase.delete(body, key, keyLength)
+          this.#erase.delete(body, key, keyLength, ANY_VERSION)
           break
         case CHANGE_RENAME:
-          this.#rename(body, key, keyLength, second, secondLength, seq)
+          this.#rename(body, key, keyLength, second, secondLength)
           break
         case CHANGE_RENAME_PREFIX:
           this.#renamePrefix.run(body, key, keyLength, body, second, secondLength)
@@ -63,11 +65,17 @@ export class Apply {
     }
   }
 
-  #rename(body: Uint8Array, from: number, fromLength: number, to: number, toLength: number, seq: number): void {
+  /** Merges a sparse blob on the path of a key into its parent: changes no record, so it is not logged. */
+  merge(key: Uint8Array, at: number, length: number, seq: number): void {
+    this.#pool.seq = seq
+    this.#erase.merge(key, at, length)
+  }
+
+  #rename(body: Uint8Array, from: number, fromLength: number, to: number, toLength: number): void {
     if (compareBytes(body, from, fromLength, body, to, toLength) === 0) return
     if (!this.#lookup.get(body, from, fromLength, this.#value, 0)) return
     const { valueLength } = this.#lookup
-    this.#erase.delete(body, from, fromLength)
-    this.#insert.put(body, to, toLength, this.#value, 0, valueLength, seq)
+    this.#erase.delete(body, from, fromLength, ANY_VERSION)
+    this.#insert.put(body, to, toLength, this.#value, 0, valueLength, OF_CHANGE, ANY_VERSION)
   }
 }

@@ -26,6 +26,14 @@ export function asValue(value: Bytes): Uint8Array {
   return bytes
 }
 
+/** A record's version, as a caller passes it; 0 stands for an absent record. */
+export function asVersion(version: number): number {
+  if (!Number.isSafeInteger(version) || version < 0) {
+    throw new HoltError('HOLT_INVALID', `a version is a whole number from 0 on, not ${version}`)
+  }
+  return version
+}
+
 export function assertKey(key: Uint8Array): void {
   if (!(key instanceof Uint8Array)) throw new HoltError('HOLT_INVALID', 'a key is a Uint8Array or a string')
   if (key.length > MAX_USER_KEY) throw keyTooLong(key.length)

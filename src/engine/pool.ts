@@ -131,16 +131,31 @@ export class Pool {
    * Returns the slot where it now is: another one when a round still needs the old image.
    */
   beginWrite(slot: number): number {
-    if (Atomics.load(this.cut, slot) !== 0) slot = this.#copyAside(slot)
+    if (this.mustCopyAside(slot)) slot = this.#copyAside(slot)
     Atomics.add(this.version, slot, 1)
     return slot
+  }
+
+  /** Whether the frame in `slot` has to move before it can be changed: not for the shared side of the gate. */
+  mustCopyAside(slot: number): boolean {
+    return Atomics.load(this.cut, slot) !== 0
+  }
+
+  /** On the shared side of the gate: marks the frame as being changed if its version is still the even `version`. */
+  latch(slot: number, version: number): boolean {
+    return Atomics.compareExchange(this.version, slot, version, version + 1) === version
+  }
+
+  /** Lets go of a latched frame that was not changed. */
+  unlatch(slot: number): void {
+    Atomics.add(this.version, slot, 1)
   }
 
   endWrite(slot: number): void {
     const base = slot << FRAME_SHIFT
     this.u32[(base + H_SEQ) >> 2] = this.seq >>> 0
     this.u32[(base + H_SEQ + 4) >> 2] = Math.floor(this.seq / 4294967296)
-    if (this.dirty[slot] === 0) this.control[C_SPARE]--
+    if (this.dirty[slot] === 0) Atomics.sub(this.control, C_SPARE, 1)
     this.dirty[slot] = this.control[C_EPOCH]
     Atomics.add(this.version, slot, 1)
   }

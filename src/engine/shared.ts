@@ -41,6 +41,11 @@ export const C_MANIFEST_SIZE = 12
 export const C_CLOSED = 13
 /** Bumped when a subtree rename begins and again when it ends: odd while one runs. */
 export const C_RENAMES = 14
+/** The gate's shared side, and how many threads sleep at the gate. */
+export const C_SHARERS = 15
+export const C_GATE_WAITERS = 16
+/** Lock of N_MEMORY_SEQ. */
+export const C_SEQ_LOCK = 17
 /** Statistics: see {@link COUNTERS}. */
 export const C_COUNTERS = 32
 export const CONTROL_WORDS = 128

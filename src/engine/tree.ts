@@ -8,17 +8,20 @@ import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT, MAX_KEY, MAX_USER_KEY, MAX_VALUE, ROUND_WAL_BYTES } from '../limits.ts'
 import { Apply } from './apply.ts'
 import { type AtomicBatch, Staging } from './atomic.ts'
-import { Batch, CHANGE_DELETE, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
+import { Batch, CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX } from './batch.ts'
 import { checkStructure, type StructureSummary } from './check.ts'
 import { assertNotFailed, Checkpoint } from './checkpoint.ts'
 import type { Gate } from './gate.ts'
-import { asDelimiter, asKey, assertKey, asValue, type Bytes, keyTooLong, valueTooLong } from './key-value.ts'
+import { asDelimiter, asKey, assertKey, asValue, asVersion, type Bytes, keyTooLong, valueTooLong } from './key-value.ts'
+import { EXCLUSIVE, Log } from './latch.ts'
 import { H_DEAD } from './layout.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
-import { C_BLOB_HIGH, C_CLOSED, C_FAILED, N_MEMORY_SEQ, N_WAL_AT_ROUND } from './shared.ts'
+import { C_BLOB_HIGH, C_CLOSED, N_WAL_AT_ROUND } from './shared.ts'
+import { failedToApply, SingleChange } from './single-change.ts'
 import { type TreeStatistics, treeStatistics } from './statistics.ts'
 import { bufferOf } from './walker/bytes.ts'
 import { Cursor } from './walker/cursor.ts'
+import { ANY_VERSION } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
 import { compact } from './walker/spillover.ts'
 
@@ -64,7 +67,7 @@ export class Tree {
 
   readonly #pool: Pool
   readonly #gate: Gate
-  readonly #journal: Journal | undefined
+  readonly #log: Log
   readonly #checkpoint: Checkpoint | undefined
   readonly #readOnly: boolean
   readonly #inlineRoundBytes: number
@@ -72,8 +75,8 @@ export class Tree {
   readonly #probe: Cursor
   readonly #apply: Apply
   readonly #batch = new Batch()
+  readonly #single: SingleChange
   readonly #keyScratch = Buffer.alloc(MAX_KEY)
-  readonly #otherScratch = Buffer.alloc(MAX_KEY)
   readonly #valueScratch = Buffer.alloc(MAX_VALUE)
   /** Cursors of finished ranges: their buffers are worth keeping. */
   readonly #idleCursors: Cursor[] = []
@@ -82,13 +85,14 @@ export class Tree {
   constructor(parts: TreeParts) {
     this.#pool = parts.pool
     this.#gate = parts.gate
-    this.#journal = parts.journal
+    this.#log = new Log(parts.pool, parts.journal)
     this.#readOnly = parts.readOnly ?? false
     // With a background thread, the writer helps only when that is far behind.
     this.#inlineRoundBytes = parts.background ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
     this.#lookup = new Lookup(parts.pool, parts.gate)
     this.#probe = new Cursor(parts.pool, parts.gate)
     this.#apply = new Apply(parts.pool, parts.gate)
+    this.#single = new SingleChange(parts.pool, parts.gate, this.#log, this.#batch)
     this.#checkpoint =
       parts.journal && parts.storage && parts.directory
         ? new Checkpoint(parts.pool, parts.gate, parts.journal, parts.storage, parts.directory)
@@ -161,32 +165,84 @@ export class Tree {
 
   /** Writes a record; returns its version. */
   put(key: Bytes, value: Bytes): number {
-    this.begin()
-    this.#staging(() => this.#stage(CHANGE_PUT, key, asValue(value)))
-    return this.commit()
+    return this.#put(key, value, ANY_VERSION)!
   }
 
   /** Writes a record unless the key is there; returns its version, or undefined. */
   putIfAbsent(key: Bytes, value: Bytes): number | undefined {
-    return this.#guarded(batch => batch.putIfAbsent(key, value))
+    return this.#put(key, value, 0)
   }
 
-  /** Writes a record if it still has this version; returns the new version, or undefined. */
+  /** Writes a record if it still has this version (0: if it is absent); returns the new version, or undefined. */
   compareAndPut(key: Bytes, version: number, value: Bytes): number | undefined {
-    return this.#guarded(batch => batch.compareAndPut(key, version, value))
+    return this.#put(key, value, asVersion(version))
   }
 
   /** Removes a record; false when it is absent. */
   delete(key: Bytes): boolean {
-    this.begin()
-    const found = this.#staging(() => {
-      const bytes = this.#key(key, this.#keyScratch)
-      if (!this.#lookup.get(bytes, 0, this.#length, undefined, 0)) return false
-      this.#batch.add(CHANGE_DELETE, bytes, this.#length, NOTHING, 0, 0)
-      return true
-    })
-    this.commit()
-    return found
+    return this.#delete(key, ANY_VERSION)
+  }
+
+  /** Removes a record if it still has this version; false when it is absent or has another. */
+  deleteIfVersion(key: Bytes, version: number): boolean {
+    return this.#delete(key, asVersion(version))
+  }
+
+  #put(key: Bytes, value: Bytes, condition: number): number | undefined {
+    const bytes = asValue(value)
+    const length = this.#stageAlone(CHANGE_PUT, key, bytes)
+    let seq = this.#single.put(length, bytes.length, condition)
+    if (seq === EXCLUSIVE) seq = this.#exclusively(length, condition)
+    else if (seq !== 0) this.#acknowledge(seq)
+    return seq === 0 ? undefined : seq
+  }
+
+  #delete(key: Bytes, condition: number): boolean {
+    const length = this.#stageAlone(CHANGE_DELETE, key, NOTHING)
+    let seq = this.#single.delete(length, condition)
+    if (seq === EXCLUSIVE) seq = this.#exclusively(length, condition)
+    else if (seq !== 0) {
+      if (this.#single.leftSparse) this.#merge(length)
+      this.#acknowledge(seq)
+    }
+    return seq !== 0
+  }
+
+  /** Merges the sparse blob that a delete on the shared side left on the path of the key. */
+  #merge(keyLength: number): void {
+    const entered = this.#gate.enter()
+    try {
+      this.#pool.reserve(SLOTS_A_CHANGE)
+      this.#apply.merge(this.#batch.bytes, CHANGE_HEAD, keyLength, this.lastSeq())
+    } finally {
+      this.#gate.leave(entered)
+    }
+  }
+
+  /** Makes the batch hold one change and nothing else; returns the length of its key. */
+  #stageAlone(kind: number, key: Bytes, second: Uint8Array): number {
+    this.#assertMayChange()
+    this.#batch.reset()
+    const bytes = this.#key(key, this.#keyScratch)
+    this.#batch.add(kind, bytes, this.#length, second, 0, second.length)
+    return this.#length
+  }
+
+  /** The change that is staged, on the exclusive side of the gate; returns its seq, 0 when there is nothing to do. */
+  #exclusively(keyLength: number, condition: number): number {
+    const { bytes } = this.#batch
+    this.#enter()
+    try {
+      const found = this.#lookup.get(bytes, CHANGE_HEAD, keyLength, undefined, 0) ? this.#lookup.recordVersion : 0
+      const isVoid = found === 0 && bytes[0] === CHANGE_DELETE
+      if (isVoid || (condition !== ANY_VERSION && found !== condition)) this.#batch.reset()
+    } catch (error) {
+      this.abort()
+      throw error
+    }
+    const isStaged = this.#batch.count > 0
+    const seq = this.commit()
+    return isStaged ? seq : 0
   }
 
   /** Gives a record another key. False when `from` is absent, or when `to` is there and `replace` is not set. */
@@ -238,13 +294,21 @@ export class Tree {
    * @throws HoltError HOLT_READ_ONLY, HOLT_FAILED, HOLT_CLOSED
    */
   begin(): void {
+    this.#assertMayChange()
+    this.#enter()
+    this.#batch.reset()
+  }
+
+  #assertMayChange(): void {
     this.#assertOpen()
     if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
     assertNotFailed(this.#pool)
     if (this.#entered) throw new HoltError('HOLT_INVALID', 'a change begins inside another one')
+  }
+
+  #enter(): void {
     this.#gate.enter()
     this.#entered = true
-    this.#batch.reset()
   }
 
   /** Stages a put. Nothing is visible before {@link commit}. */
@@ -282,11 +346,16 @@ export class Tree {
     } finally {
       this.#leave()
     }
-    if (this.#journal !== undefined && this.#batch.count > 0) {
-      this.#journal.commit(seq)
-      if (this.#journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#inlineRoundBytes) this.#round()
-    }
+    if (this.#batch.count > 0) this.#acknowledge(seq)
     return seq
+  }
+
+  /** Returns when the record is acknowledged at the store's durability. */
+  #acknowledge(seq: number): void {
+    const journal = this.#log.journal
+    if (journal === undefined) return
+    journal.commit(seq)
+    if (journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#inlineRoundBytes) this.#round()
   }
 
   /** The change is acknowledged already: a round that fails is counted, and tried again after as many bytes more. */
@@ -312,16 +381,11 @@ export class Tree {
   #logAndApply(): number {
     const batch = this.#batch
     this.#pool.reserve(SLOTS_A_CHANGE)
-    const seq = this.#journal
-      ? this.#journal.append(RECORD_BATCH, batch.bytes, batch.length)
-      : ++this.#pool.numbers[N_MEMORY_SEQ]
+    const seq = this.#log.append(batch)
     try {
       this.#apply.run(batch.bytes, batch.length, seq)
     } catch (cause) {
-      // It is logged but only partly applied: memory is no longer what replay would make of the log.
-      Atomics.store(this.#pool.control, C_FAILED, 1)
-      const what = `change ${seq} could not be applied (${(cause as Error).message}): reopen the store`
-      throw new HoltError('HOLT_FAILED', what, { applied: 'unknown', cause })
+      throw failedToApply(this.#pool, seq, cause)
     }
     return seq
   }
@@ -329,26 +393,26 @@ export class Tree {
   // --- the medium ---
 
   lastSeq(): number {
-    return this.#journal ? this.#journal.lastSeq() : this.#pool.numbers[N_MEMORY_SEQ]
+    return this.#log.lastSeq()
   }
 
   /** Seq up to which everything is on the medium. */
   durableSeq(): number {
-    return this.#journal ? this.#journal.durableSeq() : this.lastSeq()
+    return this.#log.journal?.durableSeq() ?? this.lastSeq()
   }
 
   /** Hands everything changed so far to the kernel: what durability `async` leaves to a timer. */
   flush(): void {
     this.#assertOpen()
-    this.#journal?.flush()
+    this.#log.journal?.flush()
   }
 
   /** Returns when everything changed so far survives a power cut. */
   sync(): void {
     this.#assertOpen()
-    if (this.#journal === undefined) return
+    if (this.#log.journal === undefined) return
     assertNotFailed(this.#pool)
-    this.#journal.sync()
+    this.#log.journal.sync()
   }
 
   /** Writes a checkpoint of the tree as it is now; false when the last one is as new. Others go on reading and writing. */
@@ -391,7 +455,7 @@ export class Tree {
   }
 
   stats(): TreeStatistics {
-    return treeStatistics(this.#pool, this.#journal)
+    return treeStatistics(this.#pool, this.#log.journal)
   }
 
   /** Closes the store that this tree was opened with; other handles of it throw HOLT_CLOSED from then on. */
@@ -415,11 +479,6 @@ export class Tree {
     assertKey(key)
     this.#length = key.length
     return key
-  }
-
-  #stage(kind: number, key: Bytes, second: Uint8Array): void {
-    const bytes = this.#key(key, this.#otherScratch)
-    this.#batch.add(kind, bytes, this.#length, second, 0, second.length)
   }
 
   #assertOpen(): void {

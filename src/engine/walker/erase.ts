@@ -3,9 +3,13 @@
  * collapse into edges, sparse ones shrink; a child blob that is left without keys is cut from its parent and freed, one
  * that is left with few is merged into it.
  * Collapse needs a few bytes of a frame: where there is no room the node stays as it is, which is valid, only larger.
+ *
+ * A record can be removed on either side of the gate, as in `insert.ts`; a removal that leaves its frame without keys
+ * frees a blob and so asks for the exclusive side.
  */
 import { HoltError } from '../../errors.ts'
-import { DATA_START, FRAME_SHIFT, MAX_KEY, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import { DATA_START, FRAME_SHIFT, MAX_BLOBS, MAX_KEY, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import { EXCLUSIVE, type Latch, RETRY } from '../latch.ts'
 import {
   BLOB,
   BLOB_BYTES,
@@ -20,8 +24,10 @@ import {
   LEAF_HEAD,
   LEAF_KEY_START,
   LEAF_SUFFIX,
+  LEAF_VERSION,
   NODE4,
   NODE256,
+  offsetOf,
   PREFIX,
   PREFIX_BYTES,
   PREFIX_CHILD,
@@ -31,14 +37,25 @@ import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { cloneSubtree } from './clone.ts'
 import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
+import { ANY_VERSION, HELD_BACK } from './insert.ts'
 import { childCount, findChild, isRun, nextChild, nodeAt, nodeSize, removeChild } from './node.ts'
 import { compact } from './spillover.ts'
+
+/** Outcomes of a removal. */
+export const NOT_THERE = 0
+export const ERASED = 1
 
 /** What {@link Erase.find} looks for. */
 const EXACT = 0
 const EMPTY_BLOB = 1
 const SUBTREE = 2
 const SPARSE_BLOB = 3
+
+const MISSING = 0
+const FOUND = 1
+
+/** On the shared side: how often a removal starts again before it asks for the gate. */
+const MAX_ATTEMPTS = 64
 
 /** A blob with at most this many live bytes is merged into its parent, when that has room for them and as much again. */
 const MERGE_BYTES = 48 * 1024
@@ -53,7 +70,13 @@ export class Erase {
   /** How many bytes of the subtree's own suffix (leaf) or inline prefix (crossing) belong to the key. */
   matched = 0
 
+  /** Whether the last removal, on the shared side, left a frame that is better merged into its parent. */
+  leftSparse = false
+
   readonly #pool: Pool
+  readonly #latch: Latch
+  /** Version at which the frame in {@link slot} was entered. */
+  #version = 0
   /** Offsets of the nodes on the path within the current frame and of the references by which they hang. */
   readonly #nodes = new Int32Array(2 * MAX_KEY)
   readonly #refs = new Int32Array(2 * MAX_KEY)
@@ -61,16 +84,61 @@ export class Erase {
   /** Whether the last cut left its frame without keys. */
   #emptied = false
 
-  constructor(pool: Pool) {
+  constructor(pool: Pool, latch: Latch) {
     this.#pool = pool
+    this.#latch = latch
   }
 
-  /** Removes a key. Returns false when it is not there. */
-  delete(key: Uint8Array, at: number, length: number): boolean {
-    if (!this.#find(key, at, length, EXACT)) return false
-    this.#cut()
+  /**
+   * Removes a key; with a `condition`, only when its record has that version. Returns NOT_THERE, ERASED or HELD_BACK;
+   * on the shared side of the gate also EXCLUSIVE, nothing done.
+   */
+  delete(key: Uint8Array, at: number, length: number, condition: number): number {
+    this.leftSparse = false
+    for (let attempt = 0; ; attempt++) {
+      const outcome = this.#delete(key, at, length, condition)
+      if (outcome !== RETRY) return outcome
+      if (attempt === MAX_ATTEMPTS) return EXCLUSIVE
+    }
+  }
+
+  #delete(key: Uint8Array, at: number, length: number, condition: number): number {
+    const pool = this.#pool
+    const found = this.#find(key, at, length, EXACT)
+    if (found < 0) return found
+    if (found === MISSING) return this.#unchanged() ? NOT_THERE : RETRY
+    if (condition !== ANY_VERSION && this.#recordVersion() !== condition) return this.#unchanged() ? HELD_BACK : RETRY
+    if (!this.#latch.isExclusive && this.#wouldEmpty()) return this.#unchanged() ? EXCLUSIVE : RETRY
+    const slot = this.#latch.begin(this.slot, this.#version)
+    if (slot < 0) return slot
+    this.#cut(slot)
     if (this.#emptied) this.#prune(key, at, length)
-    else if (isSparse(this.#pool, this.slot)) this.#merge(key, at, length)
+    else if (isSparse(pool, slot)) {
+      if (this.#latch.isExclusive) this.merge(key, at, length)
+      else this.leftSparse = true
+    }
+    return ERASED
+  }
+
+  #unchanged(): boolean {
+    return Atomics.load(this.#pool.version, this.slot) === this.#version
+  }
+
+  /** Version of the record that was found. */
+  #recordVersion(): number {
+    const leaf = (this.slot << FRAME_SHIFT) + this.#nodes[this.#depth - 1]
+    const stamp = (leaf + LEAF_VERSION) >> 2
+    return this.#pool.u32[stamp] + this.#pool.u32[stamp + 1] * 4294967296
+  }
+
+  /** Whether cutting the last node of the stack leaves its frame without keys. */
+  #wouldEmpty(): boolean {
+    const pool = this.#pool
+    const base = this.slot << FRAME_SHIFT
+    for (let i = this.#depth - 2; i >= 0; i--) {
+      const above = base + this.#nodes[i]
+      if (pool.u8[above] !== PREFIX && ways(pool, above) !== 1) return false
+    }
     return true
   }
 
@@ -79,7 +147,7 @@ export class Erase {
    * {@link refOffset}. False when there are none.
    */
   findSubtree(key: Uint8Array, at: number, length: number): boolean {
-    return this.#find(key, at, length, SUBTREE)
+    return this.#find(key, at, length, SUBTREE) === FOUND
   }
 
   /** Cuts off what {@link findSubtree} found, whose nodes take `bytes`; nothing else may have changed since. */
@@ -88,26 +156,27 @@ export class Erase {
     const hangs = nodeAt(this.#pool, base, base + this.refOffset)
     const last = base + this.#nodes[this.#depth - 1]
     const others = hangs === last ? bytes - nodeSize(this.#pool, last) : bytes
-    this.#cut()
+    this.#cut(this.#pool.beginWrite(this.slot))
     this.#pool.abandon(this.slot << FRAME_SHIFT, others)
     this.#prune(key, at, length)
   }
 
   /** Removes the blobs on the path of the key that hold nothing any more. */
   #prune(key: Uint8Array, at: number, length: number): void {
-    while (this.#emptied && this.#find(key, at, length, EMPTY_BLOB)) {
+    const pool = this.#pool
+    while (this.#emptied && this.#find(key, at, length, EMPTY_BLOB) === FOUND) {
       const node = (this.slot << FRAME_SHIFT) + this.#nodes[this.#depth - 1]
-      const blob = this.#pool.u32[(node + BLOB_CHILD) >> 2]
-      this.#cut()
-      this.#pool.freeBlob(blob)
+      const blob = pool.u32[(node + BLOB_CHILD) >> 2]
+      this.#cut(pool.beginWrite(this.slot))
+      pool.freeBlob(blob)
     }
   }
 
-  /** Copies the topmost sparse blob on the path of the key into its parent and frees it. */
-  #merge(key: Uint8Array, at: number, length: number): void {
+  /** Copies the topmost sparse blob on the path of the key into its parent and frees it. Exclusive. */
+  merge(key: Uint8Array, at: number, length: number): void {
     const pool = this.#pool
     const { u8, u16, u32 } = pool
-    if (!this.#find(key, at, length, SPARSE_BLOB)) return
+    if (this.#find(key, at, length, SPARSE_BLOB) !== FOUND) return
     const room = pool.room(this.slot << FRAME_SHIFT, SPILL_RESERVE)
     if (room < 2 * MERGE_BYTES) {
       if (room + u32[((this.slot << FRAME_SHIFT) + H_DEAD) >> 2] < 2 * MERGE_BYTES) return
@@ -130,44 +199,49 @@ export class Erase {
     pool.count('merges')
   }
 
-  /** Descends with a stack of the current frame's nodes; the last one on it is what was looked for. */
-  #find(key: Uint8Array, at: number, length: number, what: number): boolean {
+  /** Descends with a stack of the current frame's nodes; the last one on it is what was looked for. FOUND, MISSING, RETRY or EXCLUSIVE. */
+  #find(key: Uint8Array, at: number, length: number, what: number): number {
     const pool = this.#pool
     const { u8, u16, u32 } = pool
     const end = at + length
-    pool.unpinAll()
-    let slot = pool.fetch(ROOT_BLOB)
+    if (this.#latch.isExclusive) pool.unpinAll()
+    let slot = this.#fetch(ROOT_BLOB)
+    this.slot = slot
+    this.#version = Atomics.load(pool.version, slot)
+    if ((this.#version & 1) !== 0) return RETRY
     let base = slot << FRAME_SHIFT
     let refAt = base + H_ROOT
     this.#depth = 0
     this.edgeLength = 0
     this.matched = 0
     for (;;) {
-      if (u16[refAt >> 1] === 0) return false
-      const node = nodeAt(pool, base, refAt)
-      this.slot = slot
+      const ref = u16[refAt >> 1]
+      if (ref === 0) return MISSING
+      const node = base + offsetOf(ref)
       this.refOffset = refAt - base
       this.#nodes[this.#depth] = node - base
       this.#refs[this.#depth++] = refAt - base
       const kind = u8[node]
       const run = kind === BLOB ? u8[node + BLOB_RUN] : 0
-      if (what === SUBTREE && at === end && run === 0) return true
+      if (what === SUBTREE && at === end && run === 0) return FOUND
       if (kind === LEAF) {
-        if (what === EMPTY_BLOB || what === SPARSE_BLOB) return false
+        if (what === EMPTY_BLOB || what === SPARSE_BLOB) return MISSING
         const suffix = u16[(node + LEAF_SUFFIX) >> 1]
         const rest = end - at
-        if (suffix < rest || (what === EXACT && suffix !== rest)) return false
+        if (suffix < rest || (what === EXACT && suffix !== rest)) return MISSING
         this.matched = rest
-        return commonLength(u8, node + u16[(node + LEAF_KEY_START) >> 1], key, at, rest) === rest
+        const start = node + u16[(node + LEAF_KEY_START) >> 1]
+        return commonLength(u8, start, key, at, rest) === rest ? FOUND : MISSING
       }
       if (kind === PREFIX || kind === BLOB) {
         const n = u8[node + PREFIX_LENGTH]
+        if (n === 0 && kind === PREFIX) return this.#malformed()
         const bytes = node + (kind === BLOB ? BLOB_BYTES : PREFIX_BYTES)
         const shared = commonLength(u8, bytes, key, at, Math.min(n, end - at))
         if (shared < n) {
-          if (what !== SUBTREE || shared !== end - at) return false
+          if (what !== SUBTREE || shared !== end - at) return MISSING
           this.#endInsideEdge(node, bytes, shared, n)
-          return true
+          return FOUND
         }
         at += n - run
         if (kind === PREFIX) {
@@ -176,28 +250,48 @@ export class Erase {
         }
         if (what === SUBTREE && at === end) {
           this.matched = n
-          return true
+          return FOUND
         }
-        const child = pool.fetch(u32[(node + BLOB_CHILD) >> 2])
-        if (what === EMPTY_BLOB && u16[((child << FRAME_SHIFT) + H_ROOT) >> 1] === 0) return true
-        if (what === SPARSE_BLOB && run === 0 && isSparse(pool, child)) return true
-        pool.unpinAll()
-        pool.pin(child)
+        const blob = u32[(node + BLOB_CHILD) >> 2]
+        if (!this.#unchanged()) return RETRY
+        const child = this.#fetch(blob)
+        if (child < 0) return child
+        if (what === EMPTY_BLOB && u16[((child << FRAME_SHIFT) + H_ROOT) >> 1] === 0) return FOUND
+        if (what === SPARSE_BLOB && run === 0 && isSparse(pool, child)) return FOUND
+        if (this.#latch.isExclusive) {
+          pool.unpinAll()
+          pool.pin(child)
+        }
         slot = child
+        this.slot = slot
+        this.#version = Atomics.load(pool.version, slot)
+        if ((this.#version & 1) !== 0) return RETRY
         base = slot << FRAME_SHIFT
         refAt = base + H_ROOT
         this.#depth = 0
         continue
       }
-      if (kind < NODE4 || kind > NODE256) {
-        throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${pool.blobOf[slot]} holds a malformed node`)
-      }
+      if (kind < NODE4 || kind > NODE256) return this.#malformed()
       if (at === end) refAt = node + INNER_TERMINAL
       else {
         refAt = findChild(pool, node, key[at++])
-        if (refAt === 0) return false
+        if (refAt === 0) return MISSING
       }
     }
+  }
+
+  /** The slot of a blob; on the shared side EXCLUSIVE when it must be loaded. */
+  #fetch(blob: number): number {
+    const pool = this.#pool
+    if (this.#latch.isExclusive) return pool.fetch(blob)
+    const slot = blob < MAX_BLOBS ? Atomics.load(pool.slotOf, blob) - 1 : -1
+    return slot < 0 ? EXCLUSIVE : slot
+  }
+
+  /** A node that no tree has: read from a frame that was being changed, else damage. */
+  #malformed(): number {
+    if (!this.#unchanged()) return RETRY
+    throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${this.#pool.blobOf[this.slot]} holds a malformed node`)
   }
 
   /** The key ends inside the edge of a Prefix or BlobNode: the subtree is what that edge leads to. */
@@ -211,11 +305,10 @@ export class Erase {
     this.refOffset = node - (this.slot << FRAME_SHIFT) + PREFIX_CHILD
   }
 
-  /** Cuts the last node of the stack from its frame. */
-  #cut(): void {
+  /** Cuts the last node of the stack from its frame, which is held for writing and let go of. */
+  #cut(slot: number): void {
     const pool = this.#pool
-    this.slot = pool.beginWrite(this.slot)
-    const slot = this.slot
+    this.slot = slot
     const base = slot << FRAME_SHIFT
     const { u8, u16 } = pool
     let i = this.#depth - 1

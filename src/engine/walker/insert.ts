@@ -1,12 +1,14 @@
 /**
- * Insertion: a record, or a whole subtree that renamePrefix hangs under a new name. Runs under the gate, so the descent
- * needs no validation; only the frame that changes is marked as being written.
+ * Insertion: a record, or a whole subtree that renamePrefix hangs under a new name. On either side of the gate: the
+ * descent is optimistic, and the latch of the frame that changes proves that what was read of it still holds. On the
+ * shared side the way to that frame cannot change; it was read from frames that were seen unchanged (I3).
  *
  * Nothing is changed before the frame is known to have room for the worst case; when it has not, room is made and the
- * descent starts again.
+ * descent starts again, which takes the exclusive side.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import { FRAME_SHIFT, MAX_BLOBS, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import { EXCLUSIVE, type Latch, RETRY } from '../latch.ts'
 import {
   align8,
   BLOB,
@@ -29,6 +31,7 @@ import {
   NODE4_SIZE,
   NODE256,
   NODE256_SIZE,
+  offsetOf,
   PREFIX,
   PREFIX_BYTES,
   PREFIX_CHILD,
@@ -40,32 +43,51 @@ import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { cloneSubtree } from './clone.ts'
 import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
-import { addChild, findChild, newNode4, nodeAt, nodeSize } from './node.ts'
+import { addChild, findChild, newNode4, nodeSize } from './node.ts'
 import { makeRoom } from './spillover.ts'
+
+/** Outcomes of an insertion. */
+export const REPLACED = 0
+export const INSERTED = 1
+/** The record does not have the version that the caller made a condition. */
+export const HELD_BACK = 2
+
+/** For {@link Insert.put}: the seq of the change, and no condition. */
+export const OF_CHANGE = 0
+export const ANY_VERSION = -1
 
 /** What is inserted. */
 const RECORD = 0
 const CROSSING = 1
 const COPY = 2
 
+/** On the shared side: how often a change starts again before it asks for the gate. */
+const MAX_ATTEMPTS = 64
+
 export class Insert {
   readonly #pool: Pool
+  readonly #latch: Latch
   #kind = RECORD
   #key: Uint8Array = new Uint8Array(0)
   #end = 0
   #value: Uint8Array = new Uint8Array(0)
   #valueAt = 0
   #valueLength = 0
-  #version = 0
+  #version = OF_CHANGE
+  #condition = ANY_VERSION
   /** CROSSING: the blob; COPY: the base of the frame that holds the subtree as its root, and its packed bytes. */
   #graft = 0
   #graftSize = 0
 
-  constructor(pool: Pool) {
+  constructor(pool: Pool, latch: Latch) {
     this.#pool = pool
+    this.#latch = latch
   }
 
-  /** Inserts or replaces a record. Returns true when the key is new. */
+  /**
+   * Inserts or replaces a record. With a `condition`, only when the record has that version now; 0: when it is absent.
+   * Returns REPLACED, INSERTED or HELD_BACK; on the shared side of the gate also EXCLUSIVE, nothing done.
+   */
   put(
     key: Uint8Array,
     at: number,
@@ -74,8 +96,10 @@ export class Insert {
     valueAt: number,
     valueLength: number,
     version: number,
-  ): boolean {
+    condition: number,
+  ): number {
     this.#kind = RECORD
+    this.#condition = condition
     this.#value = value
     this.#valueAt = valueAt
     this.#valueLength = valueLength
@@ -86,6 +110,7 @@ export class Insert {
   /** Hangs blob `blob` at a key below which nothing exists. */
   hangBlob(key: Uint8Array, at: number, length: number, blob: number): void {
     this.#kind = CROSSING
+    this.#condition = ANY_VERSION
     this.#graft = blob
     this.#run(key, at, length)
   }
@@ -93,51 +118,74 @@ export class Insert {
   /** Hangs a copy of the tree in the frame at `base`, `size` bytes packed, at a key below which nothing exists. */
   hangCopy(key: Uint8Array, at: number, length: number, base: number, size: number): void {
     this.#kind = COPY
+    this.#condition = ANY_VERSION
     this.#graft = base
     this.#graftSize = size
     this.#run(key, at, length)
   }
 
-  #run(key: Uint8Array, at: number, length: number): boolean {
+  #run(key: Uint8Array, at: number, length: number): number {
     this.#key = key
     this.#end = at + length
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       const outcome = this.#descend(at)
-      if (outcome >= 0) return outcome === 1
+      if (outcome !== RETRY) return outcome
+      // Room was made or the frame moved; on the shared side, somebody else changed it.
+      if (!this.#latch.isExclusive && attempt === MAX_ATTEMPTS) return EXCLUSIVE
     }
   }
 
-  /** Only the frame at hand must stay resident, and the one that a subtree is copied from. */
+  /** The slot of a blob; on the shared side EXCLUSIVE when it must be loaded. */
   #fetch(blob: number): number {
-    this.#pool.unpinAll()
-    if (this.#kind === COPY) this.#pool.pin(this.#graft >> FRAME_SHIFT)
-    return this.#pool.fetch(blob)
+    const pool = this.#pool
+    if (!this.#latch.isExclusive) {
+      const slot = blob < MAX_BLOBS ? Atomics.load(pool.slotOf, blob) - 1 : -1
+      return slot < 0 ? EXCLUSIVE : slot
+    }
+    // Only the frame at hand must stay resident, and the one that a subtree is copied from.
+    pool.unpinAll()
+    if (this.#kind === COPY) pool.pin(this.#graft >> FRAME_SHIFT)
+    return pool.fetch(blob)
   }
 
-  /** 1 = inserted, 0 = replaced, -1 = room was made or the frame moved: start again. */
+  #unchanged(slot: number, version: number): boolean {
+    return Atomics.load(this.#pool.version, slot) === version
+  }
+
+  /** A node that no tree has: read from a frame that was being changed, else damage. */
+  #malformed(slot: number, version: number): number {
+    if (!this.#unchanged(slot, version)) return RETRY
+    throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${this.#pool.blobOf[slot]} holds a malformed node`)
+  }
+
+  /** One descent, long and flat on purpose. */
   #descend(at: number): number {
     const pool = this.#pool
     const { u8, u16, u32 } = pool
     const end = this.#end
     const key = this.#key
     let slot = this.#fetch(ROOT_BLOB)
+    let version = Atomics.load(pool.version, slot)
+    if ((version & 1) !== 0) return RETRY
     let base = slot << FRAME_SHIFT
     let refAt = base + H_ROOT
     for (;;) {
-      if (u16[refAt >> 1] === 0) return this.#fillEmpty(slot, refAt - base, at)
-      const node = nodeAt(pool, base, refAt)
+      const ref = u16[refAt >> 1]
+      if (ref === 0) return this.#fillEmpty(slot, version, refAt - base, at)
+      const node = base + offsetOf(ref)
       switch (u8[node]) {
         case LEAF: {
           const suffix = u16[(node + LEAF_SUFFIX) >> 1]
           const start = node + u16[(node + LEAF_KEY_START) >> 1]
           const shared = commonLength(u8, start, key, at, Math.min(suffix, end - at))
-          if (shared === suffix && shared === end - at) return this.#replace(slot, refAt - base, node - base)
-          return this.#splitLeaf(slot, refAt - base, node - base, at, shared)
+          if (shared === suffix && shared === end - at) return this.#replace(slot, version, refAt - base, node - base)
+          return this.#splitLeaf(slot, version, refAt - base, node - base, at, shared)
         }
         case PREFIX: {
           const n = u8[node + PREFIX_LENGTH]
+          if (n === 0) return this.#malformed(slot, version)
           const shared = commonLength(u8, node + PREFIX_BYTES, key, at, Math.min(n, end - at))
-          if (n === 0 || shared < n) return this.#splitEdge(slot, refAt - base, node - base, at, shared)
+          if (shared < n) return this.#splitEdge(slot, version, refAt - base, node - base, at, shared)
           at += n
           refAt = node + PREFIX_CHILD
           break
@@ -145,24 +193,27 @@ export class Insert {
         case BLOB: {
           const n = u8[node + BLOB_LENGTH]
           const shared = commonLength(u8, node + BLOB_BYTES, key, at, Math.min(n, end - at))
-          if (shared < n) return this.#splitEdge(slot, refAt - base, node - base, at, shared)
+          if (shared < n) return this.#splitEdge(slot, version, refAt - base, node - base, at, shared)
           at += n - u8[node + BLOB_RUN]
-          slot = this.#fetch(u32[(node + BLOB_CHILD) >> 2])
+          const blob = u32[(node + BLOB_CHILD) >> 2]
+          if (!this.#unchanged(slot, version)) return RETRY
+          slot = this.#fetch(blob)
+          if (slot < 0) return slot
+          version = Atomics.load(pool.version, slot)
+          if ((version & 1) !== 0) return RETRY
           base = slot << FRAME_SHIFT
           refAt = base + H_ROOT
           break
         }
         default: {
-          if (u8[node] < NODE4 || u8[node] > NODE256) {
-            throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${pool.blobOf[slot]} holds a malformed node`)
-          }
+          if (u8[node] < NODE4 || u8[node] > NODE256) return this.#malformed(slot, version)
           if (at === end) {
             refAt = node + INNER_TERMINAL
-            if (u16[refAt >> 1] === 0) return this.#fillEmpty(slot, refAt - base, at)
+            if (u16[refAt >> 1] === 0) return this.#fillEmpty(slot, version, refAt - base, at)
             break
           }
           const child = findChild(pool, node, key[at])
-          if (child === 0) return this.#addBranch(slot, refAt - base, node - base, at)
+          if (child === 0) return this.#addBranch(slot, version, refAt - base, node - base, at)
           at++
           refAt = child
         }
@@ -170,16 +221,25 @@ export class Insert {
     }
   }
 
-  /** Makes sure that the item, hung below `at`, and `more` bytes of nodes fit; false: room was made, start again. */
-  #fits(slot: number, at: number, more: number): boolean {
+  /**
+   * Latches the frame when the item, hung below `at`, and `more` bytes of nodes fit; returns the slot where it is now.
+   * Else makes room: RETRY; on the shared side EXCLUSIVE.
+   */
+  #latchFor(slot: number, version: number, at: number, more: number): number {
     const rest = this.#end - at
     let need = more
     if (this.#kind === RECORD) need += leafSize(rest, this.#valueLength)
     else if (this.#kind === CROSSING) need += crossingSize(rest)
     else need += edgeSize(rest) + this.#graftSize
-    if (this.#pool.room(slot << FRAME_SHIFT, SPILL_RESERVE) >= need) return true
+    if (this.#pool.room(slot << FRAME_SHIFT, SPILL_RESERVE) >= need) return this.#latch.begin(slot, version)
+    if (!this.#latch.isExclusive) return this.#unchanged(slot, version) ? EXCLUSIVE : RETRY
     makeRoom(this.#pool, slot, need)
-    return false
+    return RETRY
+  }
+
+  /** What to answer where the key is new, unless it is to be inserted. */
+  #absent(slot: number, version: number): number {
+    return this.#unchanged(slot, version) ? HELD_BACK : RETRY
   }
 
   /** Allocates the item for the key bytes from `at` on; returns its reference. */
@@ -203,35 +263,42 @@ export class Insert {
   #writeValue(leaf: number, valueAt: number): void {
     const { u8, u16, u32 } = this.#pool
     const n = this.#valueLength
+    const version = this.#version === OF_CHANGE ? this.#pool.seq : this.#version
     u8[leaf + LEAF_VALUE_HIGH] = n >>> 16
     u16[(leaf + LEAF_VALUE) >> 1] = n & 0xffff
-    u32[(leaf + LEAF_VERSION) >> 2] = this.#version >>> 0
-    u32[(leaf + LEAF_VERSION + 4) >> 2] = Math.floor(this.#version / 4294967296)
+    u32[(leaf + LEAF_VERSION) >> 2] = version >>> 0
+    u32[(leaf + LEAF_VERSION + 4) >> 2] = Math.floor(version / 4294967296)
     copyBytes(this.#value, this.#valueAt, u8, valueAt, n)
   }
 
-  #fillEmpty(slot: number, refOffset: number, at: number): number {
+  #fillEmpty(slot: number, version: number, refOffset: number, at: number): number {
+    if (this.#condition > 0) return this.#absent(slot, version)
     const pool = this.#pool
-    if (!this.#fits(slot, at, 0)) return -1
-    slot = pool.beginWrite(slot)
+    slot = this.#latchFor(slot, version, at, 0)
+    if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     pool.u16[(base + refOffset) >> 1] = this.#place(base, at)
-    pool.endWrite(slot)
-    return 1
+    this.#latch.end(slot)
+    return INSERTED
   }
 
-  #replace(slot: number, refOffset: number, leafOffset: number): number {
+  #replace(slot: number, version: number, refOffset: number, leafOffset: number): number {
     const pool = this.#pool
-    const { u16 } = pool
+    const { u16, u32 } = pool
     if (this.#kind !== RECORD) throw new Error('a subtree is hung where a key is')
     const leaf = (slot << FRAME_SHIFT) + leafOffset
+    if (this.#condition !== ANY_VERSION) {
+      const stamp = (leaf + LEAF_VERSION) >> 2
+      const found = u32[stamp] + u32[stamp + 1] * 4294967296
+      if (found !== this.#condition) return this.#unchanged(slot, version) ? HELD_BACK : RETRY
+    }
     const start = u16[(leaf + LEAF_KEY_START) >> 1]
     const suffix = u16[(leaf + LEAF_SUFFIX) >> 1]
     const old = nodeSize(pool, leaf)
     const size = align8(start + suffix + this.#valueLength)
     const inPlace = size <= old
-    if (!inPlace && !this.#fits(slot, this.#end - suffix, 0)) return -1
-    slot = pool.beginWrite(slot)
+    slot = inPlace ? this.#latch.begin(slot, version) : this.#latchFor(slot, version, this.#end - suffix, 0)
+    if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     if (inPlace) {
       this.#writeValue(base + leafOffset, base + leafOffset + start + suffix)
@@ -240,16 +307,17 @@ export class Insert {
       u16[(base + refOffset) >> 1] = this.#place(base, this.#end - suffix)
       pool.abandon(base, old)
     }
-    pool.endWrite(slot)
-    return 0
+    this.#latch.end(slot)
+    return REPLACED
   }
 
   /** The key leaves the leaf's suffix after `shared` bytes: a Node4 there holds both. */
-  #splitLeaf(slot: number, refOffset: number, leafOffset: number, at: number, shared: number): number {
+  #splitLeaf(slot: number, version: number, refOffset: number, leafOffset: number, at: number, shared: number): number {
+    if (this.#condition > 0) return this.#absent(slot, version)
     const pool = this.#pool
     const { u8, u16 } = pool
-    if (!this.#fits(slot, at + shared, edgeSize(shared) + NODE4_SIZE)) return -1
-    slot = pool.beginWrite(slot)
+    slot = this.#latchFor(slot, version, at + shared, edgeSize(shared) + NODE4_SIZE)
+    if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     const leaf = base + leafOffset
     const leafRef = u16[(base + refOffset) >> 1]
@@ -266,16 +334,17 @@ export class Insert {
     }
     this.#branch(base, node, at + shared)
     u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
-    pool.endWrite(slot)
-    return 1
+    this.#latch.end(slot)
+    return INSERTED
   }
 
   /** The key leaves the edge of a Prefix or BlobNode after `shared` bytes: a Node4 there holds the rest of it and the item. */
-  #splitEdge(slot: number, refOffset: number, edgeOffset: number, at: number, shared: number): number {
+  #splitEdge(slot: number, version: number, refOffset: number, edgeOffset: number, at: number, shared: number): number {
+    if (this.#condition > 0) return this.#absent(slot, version)
     const pool = this.#pool
     const { u8, u16, u32 } = pool
-    if (!this.#fits(slot, at + shared, edgeSize(shared) + NODE4_SIZE + blobSize(MAX_PREFIX))) return -1
-    slot = pool.beginWrite(slot)
+    slot = this.#latchFor(slot, version, at + shared, edgeSize(shared) + NODE4_SIZE + blobSize(MAX_PREFIX))
+    if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     const edge = base + edgeOffset
     const isBlob = u8[edge] === BLOB
@@ -289,8 +358,8 @@ export class Insert {
     this.#branch(base, node, at + shared)
     u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
     pool.abandon(base, isBlob ? blobSize(rest + shared + 1) : prefixSize(rest + shared + 1))
-    pool.endWrite(slot)
-    return 1
+    this.#latch.end(slot)
+    return INSERTED
   }
 
   /** Puts the item into a fresh Node4: as its terminal when the key ends there, else as a child. */
@@ -304,15 +373,16 @@ export class Insert {
     }
   }
 
-  #addBranch(slot: number, refOffset: number, nodeOffset: number, at: number): number {
+  #addBranch(slot: number, version: number, refOffset: number, nodeOffset: number, at: number): number {
+    if (this.#condition > 0) return this.#absent(slot, version)
     const pool = this.#pool
-    if (!this.#fits(slot, at + 1, NODE256_SIZE)) return -1
-    slot = pool.beginWrite(slot)
+    slot = this.#latchFor(slot, version, at + 1, NODE256_SIZE)
+    if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     const ref = this.#place(base, at + 1)
     addChild(pool, base, base + nodeOffset, base + refOffset, this.#key[at], ref)
-    pool.endWrite(slot)
-    return 1
+    this.#latch.end(slot)
+    return INSERTED
   }
 }
 

@@ -19,7 +19,7 @@ import { C_RENAMES } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { cloneSubtree, measureSubtree } from './clone.ts'
 import type { Erase } from './erase.ts'
-import { advanceLeaf, type Insert } from './insert.ts'
+import { ANY_VERSION, advanceLeaf, type Insert } from './insert.ts'
 import { leafValueLength, nodeAt, nodeSize } from './node.ts'
 
 /** A subtree of at most this many bytes is copied into its new frame; a larger one becomes a blob of its own. */
@@ -106,6 +106,6 @@ export class RenamePrefix {
     const stamp = (leaf + LEAF_VERSION) >> 2
     const version = u32[stamp] + u32[stamp + 1] * 4294967296
     this.#erase.cutSubtree(from, fromAt, fromLength, nodeSize(this.#pool, leaf))
-    this.#insert.put(this.#key, 0, length + rest, this.#value, 0, valueLength, version)
+    this.#insert.put(this.#key, 0, length + rest, this.#value, 0, valueLength, version, ANY_VERSION)
   }
 }
