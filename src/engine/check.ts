@@ -101,7 +101,7 @@ class StructureCheck {
       if (slot === 0) continue
       if (owner.has(slot)) this.#report('SLOT_SHARED', blob, `blob ${owner.get(slot)} has the same disk slot`)
       owner.set(slot, blob)
-      if (pool.diskRefs[slot - 1] === 0) this.#report('SLOT_FREE', blob, 'its disk slot counts as free')
+      if (pool.disk.refs[slot - 1] === 0) this.#report('SLOT_FREE', blob, 'its disk slot counts as free')
     }
   }
 

@@ -100,7 +100,7 @@ export class Checkpoint {
         const blob = pool.blobOf[slot]
         if (blob === 0 || pool.dirty[slot] === 0) continue
         const recorded = pool.diskSlotOf[blob]
-        if (recorded !== 0) pool.retainDisk(recorded - 1)
+        if (recorded !== 0) pool.disk.retain(recorded - 1)
         cut.images.push({ blob, slot, recorded, disk: -1 })
         Atomics.store(pool.cut, slot, 1)
       }
@@ -110,7 +110,7 @@ export class Checkpoint {
         if (resident !== 0 && pool.dirty[resident - 1] !== 0) continue
         const diskSlot = pool.diskSlotOf[blob]
         if (diskSlot === pool.committedOf[blob]) continue
-        if (diskSlot !== 0) pool.retainDisk(diskSlot - 1)
+        if (diskSlot !== 0) pool.disk.retain(diskSlot - 1)
         cut.moves.push({ blob, diskSlot })
       }
       this.#numbers[N_WAL_AT_ROUND] = this.#journal.appendedBytes()
@@ -139,7 +139,7 @@ export class Checkpoint {
 
   #writeImage(image: Image): void {
     const pool = this.#pool
-    const disk = pool.allocateDisk()
+    const disk = pool.disk.allocate()
     image.disk = disk
     pool.file!.copy(pool.u8, image.slot << FRAME_SHIFT)
     this.#letGo(image.slot)
@@ -210,11 +210,11 @@ export class Checkpoint {
         const resident = pool.slotOf[blob]
         if (resident !== 0 && pool.diskSlotOf[blob] === recorded) {
           // Not stolen, freed or written elsewhere since the cut: this is its newest image on disk.
-          pool.retainDisk(disk)
+          pool.disk.retain(disk)
           pool.setCurrent(blob, disk + 1)
           if (pool.dirty[resident - 1] <= cut.epoch) pool.dirty[resident - 1] = 0
         }
-        if (recorded !== 0) pool.releaseDisk(recorded - 1)
+        if (recorded !== 0) pool.disk.release(recorded - 1)
       }
       for (const { blob, diskSlot } of cut.moves) this.#setCommitted(blob, diskSlot)
       this.#numbers[N_CHECKPOINT_SEQ] = cut.seq
@@ -229,7 +229,7 @@ export class Checkpoint {
     const pool = this.#pool
     const old = pool.committedOf[blob]
     pool.committedOf[blob] = diskSlot
-    if (old !== 0) pool.releaseDisk(old - 1)
+    if (old !== 0) pool.disk.release(old - 1)
   }
 
   #abandon(cut: Cut): void {
@@ -237,10 +237,10 @@ export class Checkpoint {
     // The manifest record may be on the medium after all: then its slots must stay as they are.
     if (Atomics.load(this.#pool.control, C_FAILED) !== 0) return
     for (const { disk, recorded } of cut.images) {
-      if (disk >= 0) this.#pool.releaseDisk(disk)
-      if (recorded !== 0) this.#pool.releaseDisk(recorded - 1)
+      if (disk >= 0) this.#pool.disk.release(disk)
+      if (recorded !== 0) this.#pool.disk.release(recorded - 1)
     }
-    for (const { diskSlot } of cut.moves) if (diskSlot !== 0) this.#pool.releaseDisk(diskSlot - 1)
+    for (const { diskSlot } of cut.moves) if (diskSlot !== 0) this.#pool.disk.release(diskSlot - 1)
   }
 }
 

@@ -3,13 +3,14 @@
  *
  * Readers only look: version words, `slotOf`, frame bytes. Everything that changes residency (load, evict, steal,
  * relocate, allocate, free) happens under the mutation gate, so there is one such thread at a time (I2). The thread
- * that writes a checkpoint round runs beside it; the two meet only in `cut` and in `diskRefs`.
+ * that writes a checkpoint round runs beside it; the two meet only in `cut` and in `disk`.
  *
  * A slot is free when `blobOf` and `cut` are both 0. `cut` = 1 means a round still has to copy this image: it must not
  * be changed, so a writer moves the live frame to another slot first (copy-aside) and leaves the image behind (I4).
  */
 import { HoltError } from '../errors.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_BLOBS } from '../limits.ts'
+import { DiskSlots } from './disk-slots.ts'
 import type { FrameFile } from './frame-file.ts'
 import {
   FORMAT_VERSION,
@@ -30,8 +31,6 @@ import {
   C_BLOB_HIGH,
   C_BLOB_HINT,
   C_COUNTERS,
-  C_DISK_HIGH,
-  C_DISK_HINT,
   C_EPOCH,
   C_SLOT_FREED,
   C_SPARE,
@@ -40,7 +39,6 @@ import {
   COUNTERS,
   type CounterName,
   type EngineShared,
-  MAX_DISK_SLOTS,
   NUMBERS,
 } from './shared.ts'
 
@@ -70,8 +68,7 @@ export class Pool {
   readonly diskSlotOf: Int32Array
   /** Disk slot + 1 in the last committed checkpoint, else 0. */
   readonly committedOf: Int32Array
-  /** How many of {current, committed, round in flight} refer to a disk slot; 0 = free. */
-  readonly diskRefs: Uint8Array
+  readonly disk: DiskSlots
   readonly control: Int32Array
   readonly numbers: Float64Array
   readonly file: FrameFile | undefined
@@ -96,8 +93,8 @@ export class Pool {
     this.slotOf = new Int32Array(shared.blobs, 0, MAX_BLOBS)
     this.diskSlotOf = new Int32Array(shared.blobs, MAX_BLOBS * 4, MAX_BLOBS)
     this.committedOf = new Int32Array(shared.blobs, MAX_BLOBS * 8, MAX_BLOBS)
-    this.diskRefs = new Uint8Array(shared.disk)
     this.control = new Int32Array(shared.control, 0, CONTROL_WORDS)
+    this.disk = new DiskSlots(shared.disk, this.control)
     this.numbers = new Float64Array(shared.control, CONTROL_WORDS * 4, NUMBERS)
     this.file = file
     this.#pinned = new Int32Array(n)
@@ -393,12 +390,12 @@ export class Pool {
   #writeAhead(slot: number): void {
     const file = this.file!
     const blob = this.blobOf[slot]
-    const disk = this.allocateDisk()
+    const disk = this.disk.allocate()
     try {
       file.copy(this.u8, slot << FRAME_SHIFT)
       file.writeCopy(disk)
     } catch (cause) {
-      this.releaseDisk(disk)
+      this.disk.release(disk)
       throw hostError('cannot write a frame to frames.dat', cause)
     }
     this.setCurrent(blob, disk + 1)
@@ -406,35 +403,11 @@ export class Pool {
     this.count('frameSteals')
   }
 
-  // --- disk slots; also called by the checkpoint thread ---
-
-  /** Claims a free disk slot, with one reference. */
-  allocateDisk(): number {
-    for (let slot = this.control[C_DISK_HINT]; slot < MAX_DISK_SLOTS; slot++) {
-      if (Atomics.compareExchange(this.diskRefs, slot, 0, 1) === 0) {
-        Atomics.store(this.control, C_DISK_HINT, slot + 1)
-        if (slot >= this.control[C_DISK_HIGH]) Atomics.store(this.control, C_DISK_HIGH, slot + 1)
-        return slot
-      }
-    }
-    throw new HoltError('HOLT_FULL', 'frames.dat has its most slots')
-  }
-
-  retainDisk(slot: number): void {
-    Atomics.add(this.diskRefs, slot, 1)
-  }
-
-  releaseDisk(slot: number): void {
-    if (Atomics.sub(this.diskRefs, slot, 1) === 1 && slot < this.control[C_DISK_HINT]) {
-      Atomics.store(this.control, C_DISK_HINT, slot)
-    }
-  }
-
   /** Changes the newest image of a blob; `diskSlot` is slot + 1 with a reference to hand over, or 0. */
   setCurrent(blob: number, diskSlot: number): void {
     const old = this.diskSlotOf[blob]
     this.diskSlotOf[blob] = diskSlot
-    if (old !== 0) this.releaseDisk(old - 1)
+    if (old !== 0) this.disk.release(old - 1)
   }
 
   // --- space in a frame ---

@@ -274,12 +274,12 @@ function openFrames(storage: Storage, directory: string, mayBeNew: boolean): num
 /** Fills the residency tables from the manifest. */
 function mapSlots(pool: Pool, manifest: ManifestState): void {
   for (const [blob, slot] of manifest.slots) {
-    if (pool.diskRefs[slot - 1] !== 0) {
+    if (pool.disk.refs[slot - 1] !== 0) {
       throw new HoltError('HOLT_CORRUPT_MANIFEST', `the manifest maps two blobs to slot ${slot - 1}`)
     }
     pool.diskSlotOf[blob] = slot
     pool.committedOf[blob] = slot
-    pool.diskRefs[slot - 1] = 2
+    pool.disk.refs[slot - 1] = 2
     if (blob > pool.control[C_BLOB_HIGH]) pool.control[C_BLOB_HIGH] = blob
     if (slot > pool.control[C_DISK_HIGH]) pool.control[C_DISK_HIGH] = slot
   }

@@ -8,7 +8,7 @@
  * frames serves a tree of any depth.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_BLOBS, MAX_KEY, MAX_VALUE } from '../../limits.ts'
+import { FRAME_SHIFT, MAX_KEY, MAX_VALUE } from '../../limits.ts'
 import type { Gate } from '../gate.ts'
 import {
   BLOB,
@@ -199,15 +199,18 @@ export class Cursor {
   /** Enters the frame of a blob; returns the position of its root reference, or 0 when it is being changed. */
   #enter(blob: number, depth: number, run: number): number {
     const pool = this.#pool
-    const { slotOf, blobOf } = this.#residency
-    let slot = blob < MAX_BLOBS ? Atomics.load(slotOf, blob) - 1 : -1
+    const residency = this.#residency
+    let slot = residency.slotOf(blob)
     if (slot < 0) {
       const parent = this.#frames - 1
-      slot = this.#residency.fetchBelow(this.#slots[parent], this.#versions[parent], blob)
+      slot =
+        parent < 0
+          ? residency.fetchBelow(-1, 0, blob)
+          : residency.fetchBelow(this.#slots[parent], this.#versions[parent], blob)
       if (slot < 0) return 0
     }
     const version = Atomics.load(pool.version, slot)
-    if ((version & 1) !== 0 || Atomics.load(blobOf, slot) !== blob || !this.#unchanged()) return 0
+    if ((version & 1) !== 0 || !residency.holds(slot, blob) || !this.#unchanged()) return 0
     if (this.#frames === MAX_FRAMES) {
       this.#malformed = true
       return 0

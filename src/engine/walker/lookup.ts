@@ -4,7 +4,7 @@
  * the padding (I1), and every step consumes key bytes or leaves the frame, so the descent ends.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_BLOBS } from '../../limits.ts'
+import { FRAME_SHIFT } from '../../limits.ts'
 import type { Gate } from '../gate.ts'
 import {
   BLOB,
@@ -132,15 +132,17 @@ export class Lookup {
   /** One descent. Returns the leaf's index in the pool (not validated yet) or a negative outcome. Long and flat on purpose. */
   #descend(key: Uint8Array, at: number, end: number): number {
     const pool = this.#pool
-    const { slotOf, blobOf } = this.#residency
+    const residency = this.#residency
     const u8 = this.#u8
     const u16 = this.#u16
     let blob = ROOT_BLOB
-    let slot = Atomics.load(slotOf, blob) - 1
+    let slot = residency.slotOf(blob)
+    if (slot < 0) slot = residency.fetchBelow(-1, 0, blob)
+    if (slot < 0) return CONFLICT
     let version = Atomics.load(pool.version, slot)
     this.#slot = slot
     this.#version = version
-    if ((version & 1) !== 0 || Atomics.load(blobOf, slot) !== blob) return CONFLICT
+    if ((version & 1) !== 0 || !residency.holds(slot, blob)) return CONFLICT
     const tick = pool.control[C_TICK]
     let base = slot << FRAME_SHIFT
     let ref = u16[(base + H_ROOT) >> 1]
@@ -173,11 +175,11 @@ export class Lookup {
           for (let i = 0, from = node + BLOB_BYTES; i < n; i++) if (u8[from + i] !== key[at + i]) return this.#absent()
           at += n - u8[node + BLOB_RUN]
           blob = this.#u32[(node + BLOB_CHILD) >> 2]
-          let child = blob < MAX_BLOBS ? Atomics.load(slotOf, blob) - 1 : -1
-          if (child < 0) child = this.#residency.fetchBelow(slot, version, blob)
+          let child = residency.slotOf(blob)
+          if (child < 0) child = residency.fetchBelow(slot, version, blob)
           if (child < 0) return CONFLICT
           const childVersion = Atomics.load(pool.version, child)
-          if ((childVersion & 1) !== 0 || Atomics.load(blobOf, child) !== blob) return CONFLICT
+          if ((childVersion & 1) !== 0 || !residency.holds(child, blob)) return CONFLICT
           if (!this.#unchanged()) return CONFLICT
           if (pool.touch[slot] !== tick) pool.touch[slot] = tick
           slot = child
