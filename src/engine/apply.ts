@@ -65,12 +65,6 @@ export class Apply {
     }
   }
 
-  /** Merges a sparse blob on the path of a key into its parent: changes no record, so it is not logged. */
-  merge(key: Uint8Array, at: number, length: number, seq: number): void {
-    this.#pool.seq = seq
-    this.#erase.merge(key, at, length)
-  }
-
   #rename(body: Uint8Array, from: number, fromLength: number, to: number, toLength: number): void {
     if (compareBytes(body, from, fromLength, body, to, toLength) === 0) return
     if (!this.#lookup.get(body, from, fromLength, this.#value, 0)) return

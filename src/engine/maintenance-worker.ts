@@ -1,6 +1,7 @@
 /**
  * The background thread: watches the store's shared words and puts work on a queue - checkpoint rounds when the log or
- * the dirty frames have grown or time has passed, and the periodic sync of the log. A task that is queued already is
+ * the dirty frames have grown or time has passed, the periodic sync of the log, merging and compaction of the blobs that
+ * were noted. A task that is queued already is
  * merged; one that fails with an I/O error is tried again, later each time.
  */
 import { workerData } from 'node:worker_threads'
@@ -10,6 +11,7 @@ import { HoltError } from '../errors.ts'
 import { ROUND_WAL_BYTES } from '../limits.ts'
 import { M_BUSY, M_STOP, type MaintenanceData } from './maintenance.ts'
 import { attachStore } from './store.ts'
+import type { Work } from './upkeep.ts'
 
 const debug = createDebug('holtfs:maintenance')
 
@@ -19,7 +21,10 @@ const LOOK = 50
 const SYNC_EVERY = 1000
 const ROUND_EVERY = 30_000
 
-type Task = { id: 'round' | 'sync' }
+type Task = { id: string; work: 'round' | 'sync'; blob?: undefined } | { id: string; work: Work; blob: number }
+
+/** What is done first. */
+const PRIORITY = { sync: 4, round: 3, merge: 2, compact: 1 }
 
 const { handle, words: buffer } = workerData as MaintenanceData
 const words = new Int32Array(buffer)
@@ -32,7 +37,7 @@ let roundBytes = 0
 const queue = new Queue<Task, void>(
   (task, done) => {
     try {
-      work(task.id === 'sync' ? () => tree.sync() : round)
+      work(() => perform(task))
       done(null)
     } catch (error) {
       const failed = error instanceof HoltError && error.code === 'HOLT_FAILED'
@@ -45,9 +50,16 @@ const queue = new Queue<Task, void>(
     retryDelay: 500,
     precondition: ready => ready(null, words[M_STOP] === 0),
     preconditionRetryTimeout: LOOK,
-    priority: (task, ready) => ready(null, task.id === 'round' ? 1 : 2),
+    priority: (task, ready) => ready(null, PRIORITY[task.work]),
   },
 )
+
+function perform(task: Task): void {
+  if (task.blob !== undefined) {
+    if (tree.upkeep[task.work](task.blob) === 'busy') throw new Error(`blob ${task.blob} is being changed`)
+  } else if (task.work === 'sync') tree.sync()
+  else round()
+}
 
 function round(): void {
   const started = performance.now()
@@ -91,11 +103,15 @@ function look(): void {
     (isCrowded && now - roundAt > SYNC_EVERY) ||
     (isDirty && now - roundAt > ROUND_EVERY)
   ) {
-    queue.push({ id: 'round' })
+    queue.push({ id: 'round', work: 'round' })
   }
   if (now - syncedAt > SYNC_EVERY && stats.lastSeq > stats.durableSeq) {
     syncedAt = now
-    queue.push({ id: 'sync' })
+    queue.push({ id: 'sync', work: 'sync' })
+  }
+  for (const blob of tree.upkeep.collect()) {
+    const worth = tree.upkeep.worth(blob)
+    if (worth !== undefined) queue.push({ id: `${worth} ${blob}`, work: worth, blob })
   }
 }
 

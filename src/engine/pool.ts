@@ -32,6 +32,7 @@ import {
   C_BLOB_HINT,
   C_COUNTERS,
   C_EPOCH,
+  C_NOTED,
   C_SLOT_FREED,
   C_SPARE,
   C_TICK,
@@ -44,6 +45,11 @@ import {
 
 /** Blob id of the tree's root frame; ids start here, 0 means none. */
 export const ROOT_BLOB = 1
+
+/** A blob with at most this many live bytes is worth merging. */
+export const SPARSE_BYTES = 96 * 1024
+/** A frame with at least this many dead bytes is worth compacting before it is full. */
+export const DEAD_BYTES = 128 * 1024
 
 const counterIndex = Object.fromEntries(COUNTERS.map((name, i) => [name, C_COUNTERS + i])) as Record<
   CounterName,
@@ -68,6 +74,10 @@ export class Pool {
   readonly diskSlotOf: Int32Array
   /** Disk slot + 1 in the last committed checkpoint, else 0. */
   readonly committedOf: Int32Array
+  /** Blob that led to this one when a removal last passed, or 0: a hint for the maintenance, which looks for itself. */
+  readonly parentOf: Int32Array
+  /** 1 for a blob that the maintenance should look at; lossy (see {@link noteBlob}). */
+  readonly notes: Uint8Array
   readonly disk: DiskSlots
   readonly control: Int32Array
   readonly numbers: Float64Array
@@ -93,6 +103,8 @@ export class Pool {
     this.slotOf = new Int32Array(shared.blobs, 0, MAX_BLOBS)
     this.diskSlotOf = new Int32Array(shared.blobs, MAX_BLOBS * 4, MAX_BLOBS)
     this.committedOf = new Int32Array(shared.blobs, MAX_BLOBS * 8, MAX_BLOBS)
+    this.parentOf = new Int32Array(shared.blobs, MAX_BLOBS * 12, MAX_BLOBS)
+    this.notes = new Uint8Array(shared.notes)
     this.control = new Int32Array(shared.control, 0, CONTROL_WORDS)
     this.disk = new DiskSlots(shared.disk, this.control)
     this.numbers = new Float64Array(shared.control, CONTROL_WORDS * 4, NUMBERS)
@@ -426,8 +438,26 @@ export class Pool {
     return offset
   }
 
+  /** Counts `size` bytes of the frame as dead, and notes its blob when it is worth merging or compacting by now. */
   abandon(base: number, size: number): void {
-    this.u32[(base + H_DEAD) >> 2] += size
+    const { u32 } = this
+    const dead = u32[(base + H_DEAD) >> 2] + size
+    u32[(base + H_DEAD) >> 2] = dead
+    if (dead >= DEAD_BYTES || u32[(base + H_USED) >> 2] - dead <= DATA_START + SPARSE_BYTES) {
+      this.noteBlob(u32[(base + H_BLOB) >> 2])
+    }
+  }
+
+  /** Bytes of the nodes of the frame at `base`. */
+  live(base: number): number {
+    return this.u32[(base + H_USED) >> 2] - this.u32[(base + H_DEAD) >> 2] - DATA_START
+  }
+
+  /** Asks the maintenance to look at a blob that became sparse or holds many dead bytes. A note may get lost. */
+  noteBlob(blob: number): void {
+    if (this.notes[blob] !== 0) return
+    this.notes[blob] = 1
+    this.control[C_NOTED] = 1
   }
 }
 

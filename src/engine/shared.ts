@@ -9,6 +9,8 @@ export interface EngineShared {
   pool: SharedArrayBuffer
   slots: SharedArrayBuffer
   blobs: SharedArrayBuffer
+  /** A byte for each blob id: 1 when the maintenance should look at the blob. */
+  notes: SharedArrayBuffer
   disk: SharedArrayBuffer
   control: SharedArrayBuffer
 }
@@ -19,7 +21,7 @@ export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
 /** Arrays of `slots`, each `frames` words long. */
 export const SLOT_ARRAYS = 5
 /** Arrays of `blobs`, each MAX_BLOBS words long. */
-export const BLOB_ARRAYS = 3
+export const BLOB_ARRAYS = 4
 
 /** Words of `control`. */
 export const C_GATE = 0
@@ -46,6 +48,8 @@ export const C_SHARERS = 15
 export const C_GATE_WAITERS = 16
 /** Lock of N_MEMORY_SEQ. */
 export const C_SEQ_LOCK = 17
+/** 1 when a blob was noted since the notes were last collected. */
+export const C_NOTED = 18
 /** Statistics: see {@link COUNTERS}. */
 export const C_COUNTERS = 32
 export const CONTROL_WORDS = 128
@@ -82,6 +86,7 @@ export function createEngineShared(poolBytes: number): EngineShared {
     pool: new SharedArrayBuffer(frames * FRAME_SIZE + POOL_PADDING),
     slots: new SharedArrayBuffer(SLOT_ARRAYS * frames * 4),
     blobs: new SharedArrayBuffer(BLOB_ARRAYS * MAX_BLOBS * 4),
+    notes: new SharedArrayBuffer(MAX_BLOBS),
     disk: new SharedArrayBuffer(MAX_DISK_SLOTS),
     control: new SharedArrayBuffer(CONTROL_WORDS * 4 + NUMBERS * 8),
   }

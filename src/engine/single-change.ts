@@ -64,11 +64,6 @@ export class SingleChange {
     }
   }
 
-  /** Whether the last delete left a frame that is better merged into its parent. */
-  get leftSparse(): boolean {
-    return this.#erase.leftSparse
-  }
-
   #failure(cause: unknown): unknown {
     return this.#latch.seq === 0 ? cause : failedToApply(this.#pool, this.#latch.seq, cause)
   }

@@ -16,9 +16,10 @@ import { asDelimiter, asKey, assertKey, asValue, asVersion, type Bytes, keyTooLo
 import { EXCLUSIVE, Log } from './latch.ts'
 import { H_DEAD } from './layout.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
-import { C_BLOB_HIGH, C_CLOSED, N_WAL_AT_ROUND } from './shared.ts'
+import { C_BLOB_HIGH, C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
 import { failedToApply, SingleChange } from './single-change.ts'
 import { type TreeStatistics, treeStatistics } from './statistics.ts'
+import { Upkeep } from './upkeep.ts'
 import { bufferOf } from './walker/bytes.ts'
 import { Cursor } from './walker/cursor.ts'
 import { ANY_VERSION } from './walker/insert.ts'
@@ -59,6 +60,9 @@ export interface TreeParts {
 /** Slots a change may need: copies aside, a new blob, a compaction. */
 const SLOTS_A_CHANGE = 4
 
+/** Without a background thread: changes between two looks at the blobs that were noted meanwhile. */
+const CHANGES_A_LOOK = 64
+
 const NOTHING = new Uint8Array(0)
 
 export class Tree {
@@ -81,12 +85,16 @@ export class Tree {
   /** Cursors of finished ranges: their buffers are worth keeping. */
   readonly #idleCursors: Cursor[] = []
   #entered = false
+  #upkeep: Upkeep | undefined
+  readonly #tendsInline: boolean
+  #sinceLook = 0
 
   constructor(parts: TreeParts) {
     this.#pool = parts.pool
     this.#gate = parts.gate
     this.#log = new Log(parts.pool, parts.journal)
     this.#readOnly = parts.readOnly ?? false
+    this.#tendsInline = parts.background !== true && !this.#readOnly
     // With a background thread, the writer helps only when that is far behind.
     this.#inlineRoundBytes = parts.background ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
     this.#lookup = new Lookup(parts.pool, parts.gate)
@@ -201,22 +209,8 @@ export class Tree {
     const length = this.#stageAlone(CHANGE_DELETE, key, NOTHING)
     let seq = this.#single.delete(length, condition)
     if (seq === EXCLUSIVE) seq = this.#exclusively(length, condition)
-    else if (seq !== 0) {
-      if (this.#single.leftSparse) this.#merge(length)
-      this.#acknowledge(seq)
-    }
+    else if (seq !== 0) this.#acknowledge(seq)
     return seq !== 0
-  }
-
-  /** Merges the sparse blob that a delete on the shared side left on the path of the key. */
-  #merge(keyLength: number): void {
-    const entered = this.#gate.enter()
-    try {
-      this.#pool.reserve(SLOTS_A_CHANGE)
-      this.#apply.merge(this.#batch.bytes, CHANGE_HEAD, keyLength, this.lastSeq())
-    } finally {
-      this.#gate.leave(entered)
-    }
   }
 
   /** Makes the batch hold one change and nothing else; returns the length of its key. */
@@ -350,12 +344,25 @@ export class Tree {
     return seq
   }
 
-  /** Returns when the record is acknowledged at the store's durability. */
+  /** Returns when the record is acknowledged at the store's durability, and does what no background thread does. */
   #acknowledge(seq: number): void {
     const journal = this.#log.journal
-    if (journal === undefined) return
-    journal.commit(seq)
-    if (journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#inlineRoundBytes) this.#round()
+    if (journal !== undefined) {
+      journal.commit(seq)
+      if (journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#inlineRoundBytes) this.#round()
+    }
+    if (this.#tendsInline && ++this.#sinceLook >= CHANGES_A_LOOK) this.#look()
+  }
+
+  /** Tends the blobs that were noted. The change is acknowledged already: what cannot be done now is left. */
+  #look(): void {
+    this.#sinceLook = 0
+    if (this.#pool.control[C_NOTED] === 0) return
+    try {
+      for (const blob of this.upkeep.collect()) this.upkeep.tend(blob)
+    } catch (error) {
+      if (!(error instanceof HoltError)) throw error
+    }
   }
 
   /** The change is acknowledged already: a round that fails is counted, and tried again after as many bytes more. */
@@ -420,6 +427,12 @@ export class Tree {
     this.#assertOpen()
     if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
     return this.#checkpoint?.run() ?? false
+  }
+
+  /** Merging and compaction, a blob at a time. */
+  get upkeep(): Upkeep {
+    this.#upkeep ??= new Upkeep(this.#pool, this.#gate, () => this.lastSeq())
+    return this.#upkeep
   }
 
   /** Compacts every frame that has dead bytes; returns how many. */
