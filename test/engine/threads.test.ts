@@ -7,7 +7,7 @@ import test from 'ava'
 import { openStore } from '../../src/index.ts'
 import { startTypeScriptWorker } from '../support/typescript-worker.ts'
 import { copyOf, emptyDirectory, SEED, SMALL, withStore } from './store-fixture.ts'
-import { assertIntact, COUNTERS, counterOf, keyOf, type TreeThread } from './tree-thread-data.ts'
+import { assertIntact, COMMON, COUNTERS, commonKey, counterOf, keyOf, type TreeThread } from './tree-thread-data.ts'
 
 const MILLISECONDS = Number(process.env.HOLTFS_THREADS_MS ?? 4000)
 
@@ -15,7 +15,7 @@ test('threads write their own keys and read the others’ while rounds run', asy
   t.log(`seed ${SEED}`)
   const directory = emptyDirectory(t)
   const store = openStore(directory, { poolBytes: SMALL.poolBytes! })
-  const threads = [0, 1, 2]
+  const threads = [0, 1, 2, 3]
   const results = await Promise.all(
     threads.map(async thread => {
       const data: TreeThread = {
@@ -32,7 +32,7 @@ test('threads write their own keys and read the others’ while rounds run', asy
       failure.catch(() => {})
       const [result] = await Promise.race([once(worker, 'message'), failure])
       await Promise.race([once(worker, 'exit'), failure])
-      return result as { counts: Int32Array; reads: number; scanned: number }
+      return result as { counts: Int32Array; raised: Int32Array; reads: number; scanned: number }
     }),
   )
   const { tree } = store
@@ -48,6 +48,12 @@ test('threads write their own keys and read the others’ while rounds run', asy
         }
         t.is(value === undefined ? 0 : counterOf(value), expected)
       }
+    }
+    for (let i = 0; i < COMMON; i++) {
+      const value = reopened.get(commonKey(i))
+      const raised = results.reduce((sum, result) => sum + result.raised[i], 0)
+      t.is(value === undefined ? 0 : counterOf(value), raised)
+      if (value !== undefined) records++
     }
     const summary = reopened.check()
     t.deepEqual(summary.problems, [])

@@ -13,6 +13,13 @@ export interface TreeThread {
 /** Keys of each thread. */
 export const COUNTERS = 300
 
+/** Keys that all threads raise. */
+export const COMMON = 5
+
+export function commonKey(i: number): string {
+  return `shared/common/${i}`
+}
+
 export function keyOf(thread: number, i: number): string {
   return `shared/${i % 23}/thread-${thread}/${i}`
 }

@@ -3,7 +3,16 @@ import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { openShared } from '../../src/index.ts'
 import { seededRandom } from '../support/random.ts'
-import { assertIntact, COUNTERS, counterOf, keyOf, type TreeThread, valueFor } from './tree-thread-data.ts'
+import {
+  assertIntact,
+  COMMON,
+  COUNTERS,
+  commonKey,
+  counterOf,
+  keyOf,
+  type TreeThread,
+  valueFor,
+} from './tree-thread-data.ts'
 
 const { thread, threads, seed, milliseconds, handle } = workerData as TreeThread
 const tree = openShared(handle)
@@ -12,6 +21,8 @@ const int = (n: number) => Math.floor(random() * n)
 /** Counter of each key now; 0 = deleted. */
 const counts = new Int32Array(COUNTERS)
 let highest = 0
+/** How often this thread raised each common key. */
+const raised = new Int32Array(COMMON)
 /** Highest counter seen in the keys of all threads. */
 const seen = new Map<string, number>()
 let reads = 0
@@ -28,6 +39,18 @@ function write(i: number): void {
   tree.put(key, valueFor(key, highest, 60 + int(int(4) === 0 ? 40_000 : 4000)))
   counts[i] = highest
   if (int(4) === 0) assert.equal(counterOf(tree.get(key)!), highest, `own value of ${key}`)
+}
+
+function raise(i: number): void {
+  const key = commonKey(i)
+  const record = tree.getRecord(key)
+  if (record !== undefined) look(key, record.value)
+  const counter = record === undefined ? 0 : counterOf(record.value)
+  const version = record?.version ?? 0
+  const written = tree.compareAndPut(key, version, valueFor(key, counter + 1, 60 + int(100)))
+  if (written === undefined) return
+  assert.ok(written > version)
+  raised[i]++
 }
 
 function look(key: string, value: Buffer): void {
@@ -66,8 +89,9 @@ function scan(): void {
 const end = Date.now() + milliseconds
 for (let n = 0; Date.now() < end; n++) {
   write(int(COUNTERS))
+  raise(int(COMMON))
   read()
   if (n % 20 === 0) scan()
   if (n % 500 === 499) tree.checkpoint()
 }
-parentPort?.postMessage({ counts, reads, scanned })
+parentPort?.postMessage({ counts, raised, reads, scanned })
