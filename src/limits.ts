@@ -23,6 +23,8 @@ export const MAX_USER_KEY = 4096
 export const MAX_VALUE = 64 * 1024
 /** Longest body of one WAL record (so of one batch) in bytes. */
 export const MAX_RECORD = 4 * 1024 * 1024
+/** Bytes after which a chunk of a bulk load is committed; it may exceed them by one record. */
+export const LOAD_CHUNK = 1024 * 1024
 /** Bytes of the shared WAL buffer. */
 export const WAL_BUFFER = 8 * 1024 * 1024
 /** Bytes after which the WAL rotates to a new segment. */
@@ -54,6 +56,7 @@ assertLimit(1 << FRAME_SHIFT === FRAME_SIZE, 'FRAME_SHIFT is not log2(FRAME_SIZE
 assertLimit((FRAME_SIZE - DATA_START) / 8 + 1 <= 0xffff, 'a child reference does not fit 16 bits')
 assertLimit(8 + MAX_PREFIX <= SPILL_RESERVE, 'a BlobNode does not fit the spill reserve')
 assertLimit(4 * (MAX_KEY + MAX_VALUE) < FRAME_SIZE - DATA_START, 'a frame must hold several of the largest records')
+assertLimit(LOAD_CHUNK + MAX_KEY + MAX_VALUE + 8 <= MAX_RECORD, 'a load chunk does not fit a WAL record')
 assertLimit(MAX_RECORD * 2 <= WAL_BUFFER, 'the WAL buffer must hold two of the largest records')
 assertLimit(MAX_PATH + 2 <= MAX_KEY, 'a path does not fit a key')
 assertLimit(MAX_INLINE <= MAX_VALUE, 'an inline file does not fit a value')

@@ -4,14 +4,16 @@
  */
 import { HoltError } from '../errors.ts'
 import { MAX_KEY, MAX_VALUE } from '../limits.ts'
-import { CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX } from './batch.ts'
+import { CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
 import type { Gate } from './gate.ts'
 import { ExclusiveLatch } from './latch.ts'
+import { RECORD_LOAD } from './load-chunk.ts'
 import type { Pool } from './pool.ts'
 import { compareBytes } from './walker/bytes.ts'
 import { Erase } from './walker/erase.ts'
 import { ANY_VERSION, Insert, OF_CHANGE } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
+import { PlaceChunk } from './walker/place-chunk.ts'
 import { RenamePrefix } from './walker/rename-prefix.ts'
 
 export class Apply {
@@ -21,6 +23,8 @@ export class Apply {
   readonly #erase: Erase
   readonly #renamePrefix: RenamePrefix
   readonly #value = new Uint8Array(MAX_VALUE)
+  /** Made at the first load: its tables are large. */
+  #placeChunk: PlaceChunk | undefined
 
   constructor(pool: Pool, gate: Gate) {
     this.#pool = pool
@@ -31,9 +35,20 @@ export class Apply {
     this.#renamePrefix = new RenamePrefix(pool, this.#insert, this.#erase)
   }
 
-  /** Applies the first `length` bytes of a record's body. Throws HOLT_CORRUPT_WAL when they are not changes. */
-  run(body: Uint8Array, length: number, seq: number): void {
+  /**
+   * Applies the first `length` bytes of a record's body.
+   * @throws HoltError HOLT_CORRUPT_WAL when they are not what the type says, HOLT_FORMAT for an unknown type
+   */
+  run(type: number, body: Uint8Array, length: number, seq: number): void {
     this.#pool.seq = seq
+    if (type === RECORD_BATCH) this.#changes(body, length, seq)
+    else if (type === RECORD_LOAD) {
+      this.#placeChunk ??= new PlaceChunk(this.#pool, this.#insert)
+      this.#placeChunk.run(body, length, seq)
+    } else throw new HoltError('HOLT_FORMAT', `the write-ahead log holds record type ${type}: use a newer holtfs`)
+  }
+
+  #changes(body: Uint8Array, length: number, seq: number): void {
     let at = 0
     while (at < length) {
       const kind = body[at]

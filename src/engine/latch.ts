@@ -58,7 +58,7 @@ export class SharedLatch implements Latch {
     if (pool.mustCopyAside(slot)) return EXCLUSIVE
     if (!pool.latch(slot, version)) return RETRY
     try {
-      this.seq = this.#log.append(this.#batch)
+      this.seq = this.#log.append(RECORD_BATCH, this.#batch.bytes, this.#batch.length)
     } catch (error) {
       pool.unlatch(slot)
       throw error
@@ -84,8 +84,8 @@ export class Log {
     this.#lock = new Mutex(pool.control, C_SEQ_LOCK)
   }
 
-  append(batch: Batch): number {
-    if (this.journal !== undefined) return this.journal.append(RECORD_BATCH, batch.bytes, batch.length)
+  append(type: number, body: Uint8Array, length: number): number {
+    if (this.journal !== undefined) return this.journal.append(type, body, length)
     this.#lock.lock()
     const seq = ++this.#numbers[N_MEMORY_SEQ]
     this.#lock.unlock()

@@ -15,7 +15,6 @@ import { createJournalShared, type JournalShared } from '../journal/shared.ts'
 import { hostStorage, type Storage } from '../journal/storage.ts'
 import { FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
 import { Apply } from './apply.ts'
-import { RECORD_BATCH } from './batch.ts'
 import { FrameFile } from './frame-file.ts'
 import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
@@ -183,12 +182,7 @@ class FileStore implements Store {
     const apply = new Apply(pool, gate)
     const wal = join(directory, WAL)
     const entered = gate.enter()
-    const log = replay(storage, wal, manifest.seq, (type, body, length, seq) => {
-      if (type !== RECORD_BATCH) {
-        throw new HoltError('HOLT_FORMAT', `the write-ahead log holds record type ${type}: use a newer holtfs`)
-      }
-      apply.run(body, length, seq)
-    })
+    const log = replay(storage, wal, manifest.seq, (type, body, length, seq) => apply.run(type, body, length, seq))
     gate.leave(entered)
     pool.numbers[N_MEMORY_SEQ] = log.lastSeq
     if (handle.readOnly) return undefined

@@ -8,13 +8,23 @@ import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT, MAX_KEY, MAX_USER_KEY, MAX_VALUE, ROUND_WAL_BYTES } from '../limits.ts'
 import { Apply } from './apply.ts'
 import { type AtomicBatch, Staging } from './atomic.ts'
-import { Batch, CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX } from './batch.ts'
+import {
+  Batch,
+  CHANGE_DELETE,
+  CHANGE_HEAD,
+  CHANGE_PUT,
+  CHANGE_RENAME,
+  CHANGE_RENAME_PREFIX,
+  RECORD_BATCH,
+} from './batch.ts'
 import { checkStructure, type StructureSummary } from './check.ts'
 import { assertNotFailed, Checkpoint } from './checkpoint.ts'
 import type { Gate } from './gate.ts'
 import { asDelimiter, asKey, assertKey, asValue, asVersion, type Bytes, keyTooLong, valueTooLong } from './key-value.ts'
 import { EXCLUSIVE, Log } from './latch.ts'
 import { H_DEAD } from './layout.ts'
+import { type LoadEntry, type LoadSummary, load, slotsOfChunk } from './load.ts'
+import { RECORD_LOAD } from './load-chunk.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
 import { C_BLOB_HIGH, C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
 import { failedToApply, SingleChange } from './single-change.ts'
@@ -281,6 +291,30 @@ export class Tree {
     }
   }
 
+  /**
+   * Writes records that come in ascending key order, in chunks that are one WAL record each: several times as fast as
+   * single puts, and frames are filled well. A key that the tree has gets the new value. Others read and write between
+   * two chunks; what was loaded up to a crash stays.
+   *
+   * When a key does not ascend or is too long, or the iterable throws, everything before that entry is loaded.
+   * @throws HoltError HOLT_INVALID (which key, and how many are loaded), HOLT_KEY_TOO_LONG, HOLT_VALUE_TOO_LONG,
+   * HOLT_READ_ONLY, HOLT_FULL, HOLT_FAILED, HOLT_CLOSED
+   */
+  load(entries: Iterable<LoadEntry>): LoadSummary {
+    this.#assertWritable()
+    return load(entries, chunk => {
+      this.begin()
+      let seq: number
+      try {
+        seq = this.#logAndApply(RECORD_LOAD, chunk.bytes, chunk.length, slotsOfChunk(chunk, this.#pool.frames))
+      } finally {
+        this.#leave()
+      }
+      this.#acknowledge(seq)
+      return seq
+    })
+  }
+
   // --- the exclusive section, for callers that read, decide and write as one ---
 
   /**
@@ -294,8 +328,7 @@ export class Tree {
   }
 
   #assertMayChange(): void {
-    this.#assertOpen()
-    if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
+    this.#assertWritable()
     assertNotFailed(this.#pool)
     if (this.#entered) throw new HoltError('HOLT_INVALID', 'a change begins inside another one')
   }
@@ -336,7 +369,8 @@ export class Tree {
   commit(): number {
     let seq: number
     try {
-      seq = this.#batch.count === 0 ? this.lastSeq() : this.#logAndApply()
+      const { bytes, length, count } = this.#batch
+      seq = count === 0 ? this.lastSeq() : this.#logAndApply(RECORD_BATCH, bytes, length, SLOTS_A_CHANGE)
     } finally {
       this.#leave()
     }
@@ -385,12 +419,11 @@ export class Tree {
     this.#gate.leave(true)
   }
 
-  #logAndApply(): number {
-    const batch = this.#batch
-    this.#pool.reserve(SLOTS_A_CHANGE)
-    const seq = this.#log.append(batch)
+  #logAndApply(type: number, bytes: Uint8Array, length: number, slots: number): number {
+    this.#pool.reserve(slots)
+    const seq = this.#log.append(type, bytes, length)
     try {
-      this.#apply.run(batch.bytes, batch.length, seq)
+      this.#apply.run(type, bytes, length, seq)
     } catch (cause) {
       throw failedToApply(this.#pool, seq, cause)
     }
@@ -424,8 +457,7 @@ export class Tree {
 
   /** Writes a checkpoint of the tree as it is now; false when the last one is as new. Others go on reading and writing. */
   checkpoint(): boolean {
-    this.#assertOpen()
-    if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
+    this.#assertWritable()
     return this.#checkpoint?.run() ?? false
   }
 
@@ -492,6 +524,11 @@ export class Tree {
     assertKey(key)
     this.#length = key.length
     return key
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen()
+    if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
   }
 
   #assertOpen(): void {
