@@ -1,14 +1,13 @@
 /**
  * The append side of the journal: takes records, gives them their seq and keeps their bytes in the shared ring until
- * they are written. Seq and place are taken under one lock, so file order is seq order. A record is built in memory of
- * this thread and copied to the ring at once; it may wrap there, in the file it never does.
+ * they are written. Seq and place are taken under one lock, so file order is seq order (I20). A record is built in memory
+ * of this thread, before the lock as far as it can be, and copied to the ring at once; it may wrap there, in the file it
+ * never does.
  *
  * It performs no I/O: who calls `append` makes room when there is none, who writes calls `release`.
  */
-import { crc32 } from 'node:zlib'
 import { Mutex } from './mutex.ts'
-import { PrefixViews } from './prefix-views.ts'
-import { RECORD_HEADER, recordBytes, SEAL, writeHeader } from './record.ts'
+import { RecordBuilder, SEAL } from './record.ts'
 import {
   APPEND_AT,
   APPEND_LOCK,
@@ -25,8 +24,7 @@ import {
   WRITTEN_SEQ,
 } from './shared.ts'
 
-/** A batch below this size costs the thread no new memory. */
-const FIRST_SCRATCH = 16 * 1024
+const NO_BODY = new Uint8Array(0)
 
 export class Ring {
   /** The ring itself, for write(2). */
@@ -38,10 +36,7 @@ export class Ring {
   readonly #lock: Mutex
   readonly #words: Int32Array
   readonly #numbers: Float64Array
-  readonly #bodies = new PrefixViews()
-  readonly #records = new PrefixViews()
-  #scratch = new Uint8Array(FIRST_SCRATCH)
-  #scratchView = new DataView(this.#scratch.buffer)
+  readonly #record = new RecordBuilder()
 
   constructor(shared: JournalShared) {
     this.bytes = new Uint8Array(shared.buffer)
@@ -53,32 +48,29 @@ export class Ring {
 
   /** Takes one record and returns its seq, or 0 when the ring has no room for it now. */
   append(type: number, body: Uint8Array, length: number): number {
-    const total = recordBytes(length)
-    const scratch = this.#prepare(total)
-    scratch.set(this.#bodies.of(body, length), RECORD_HEADER)
-    for (let i = RECORD_HEADER + length; i < total; i++) scratch[i] = 0
+    const words = this.#words
+    const numbers = this.#numbers
+    const record = this.#record
+    record.begin(type, body, length, words[SALT])
     this.#lock.lock()
-    try {
-      if (this.capacity - this.#words[PENDING] < total) return 0
-      const seq = this.#numbers[LAST_SEQ] + 1
-      writeHeader(this.#scratchView, type, length, seq, this.#numbers[DURABLE_SEQ])
-      this.#put(total)
-      this.#numbers[LAST_SEQ] = seq
-      this.#numbers[APPENDED] += total
-      return seq
-    } finally {
+    if (this.capacity - words[PENDING] < record.size) {
       this.#lock.unlock()
+      return 0
     }
+    const seq = numbers[LAST_SEQ] + 1
+    this.#put(record.finish(seq, numbers[DURABLE_SEQ]))
+    numbers[LAST_SEQ] = seq
+    numbers[APPENDED] += record.size
+    this.#lock.unlock()
+    return seq
   }
 
   /** Appends the seal of a log that is durable to its end. The ring is empty and stays locked out by the caller. */
   seal(): void {
-    const total = recordBytes(0)
     const seq = this.#numbers[LAST_SEQ]
-    this.#prepare(total).fill(0, 0, total)
-    writeHeader(this.#scratchView, SEAL, 0, seq, seq)
+    this.#record.begin(SEAL, NO_BODY, 0, this.#words[SALT])
     this.#lock.lock()
-    this.#put(total)
+    this.#put(this.#record.finish(seq, seq))
     this.#lock.unlock()
   }
 
@@ -118,29 +110,18 @@ export class Ring {
     this.#lock.unlock()
   }
 
-  #prepare(total: number): Uint8Array {
-    if (total > this.#scratch.length) {
-      this.#scratch = new Uint8Array(Math.max(total, 2 * this.#scratch.length))
-      this.#scratchView = new DataView(this.#scratch.buffer)
-    }
-    return this.#scratch
-  }
-
-  #put(total: number): void {
+  #put(record: Uint8Array): void {
     const words = this.#words
-    const ring = this.bytes
-    const crcAt = total - 4
-    const crc = crc32(this.#records.of(this.#scratch, crcAt), words[SALT] >>> 0)
-    this.#scratchView.setUint32(crcAt, crc, true)
     const at = words[APPEND_AT]
+    const size = record.length
     const toEnd = this.capacity - at
-    if (total <= toEnd) {
-      ring.set(this.#records.of(this.#scratch, total), at)
+    if (size <= toEnd) {
+      this.bytes.set(record, at)
     } else {
-      ring.set(this.#scratch.subarray(0, toEnd), at)
-      ring.set(this.#scratch.subarray(toEnd, total), 0)
+      this.bytes.set(record.subarray(0, toEnd), at)
+      this.bytes.set(record.subarray(toEnd), 0)
     }
-    words[APPEND_AT] = total < toEnd ? at + total : total - toEnd
-    Atomics.add(words, PENDING, total)
+    words[APPEND_AT] = size < toEnd ? at + size : size - toEnd
+    Atomics.add(words, PENDING, size)
   }
 }

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import test from 'ava'
+import { recordBytes } from '../../src/journal/record.ts'
+import { SEGMENT_HEADER } from '../../src/journal/segments.ts'
 import type { PowerCutStorage } from '../support/power-cut-storage.ts'
 import { appendRecords, DIRECTORY, emptyStore, openLog, readAll, readFile, upTo, writeFile } from './fixture.ts'
 
@@ -23,7 +25,7 @@ test('any flipped byte of a closed log refuses to open and says where', t => {
   const storage = closedLog(6, 1 << 20)
   const [path] = pathsOf(storage)
   const bytes = readFile(storage, path)
-  const sealAt = bytes.length - 32
+  const sealAt = bytes.length - recordBytes(0)
   for (let at = 0; at < bytes.length; at++) {
     const flipped = bytes.slice()
     flipped[at] ^= 1 << (at % 8)
@@ -59,7 +61,10 @@ test('a bad record that was never synced ends the log, whatever reached the disk
   const bytes = readFile(storage, path)
   bytes[120] ^= 1
   writeFile(storage, path, bytes)
-  t.deepEqual(readAll(storage), { seqs: [1], torn: { segment: '0000000000000001.wal', offset: 104 } })
+  t.deepEqual(readAll(storage), {
+    seqs: [1],
+    torn: { segment: '0000000000000001.wal', offset: SEGMENT_HEADER + recordBytes(37) },
+  })
 })
 
 test('a bad record at or below the checkpoint refuses when records follow', t => {
