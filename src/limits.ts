@@ -15,6 +15,11 @@ export const SPILL_RESERVE = 128
 /** Bytes after the last frame of a pool, into which the position of a node in a torn frame may point. */
 export const POOL_PADDING = 128 * 1024
 
+/** A frame with fewer used bytes is never routed: it is read whole as fast. */
+export const MIN_ROUTED_BYTES = 64 * 1024
+/** Bytes of routing regions that each thread keeps. */
+export const ROUTING_CACHE_BYTES = 16 * 1024 * 1024
+
 /** Longest user key in bytes; one namespace byte may come on top. */
 export const MAX_KEY = 4096 + 64
 /** Longest key a caller of the public API may pass, in bytes. */
@@ -57,6 +62,10 @@ assertLimit((FRAME_SIZE - DATA_START) / 8 + 1 <= 0xffff, 'a child reference does
 assertLimit(8 + MAX_PREFIX <= SPILL_RESERVE, 'a BlobNode does not fit the spill reserve')
 assertLimit(4 * (MAX_KEY + MAX_VALUE) < FRAME_SIZE - DATA_START, 'a frame must hold several of the largest records')
 assertLimit(LOAD_CHUNK + MAX_KEY + MAX_VALUE + 8 <= MAX_RECORD, 'a load chunk does not fit a WAL record')
+assertLimit(
+  MIN_ROUTED_BYTES < FRAME_SIZE && FRAME_SIZE <= ROUTING_CACHE_BYTES,
+  'no frame could be read by its routing region',
+)
 assertLimit(MAX_RECORD * 2 <= WAL_BUFFER, 'the WAL buffer must hold two of the largest records')
 assertLimit(MAX_PATH + 2 <= MAX_KEY, 'a path does not fit a key')
 assertLimit(MAX_INLINE <= MAX_VALUE, 'an inline file does not fit a value')

@@ -3,13 +3,16 @@
  * tables say. Runs under the gate, one frame at a time in the pool. The invariants are numbered in docs/invariants.md.
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE } from '../limits.ts'
+import { routingProblem } from './check-routing.ts'
 import type { Gate } from './gate.ts'
 import {
   BLOB,
   BLOB_CHILD,
   H_BLOB,
   H_DEAD,
+  H_LEAVES,
   H_ROOT,
+  H_SLACK,
   H_USED,
   INNER_COUNT,
   INNER_TERMINAL,
@@ -124,8 +127,14 @@ class StructureCheck {
       if (blob !== ROOT_BLOB) this.#report('EMPTY_BLOB', blob, 'it holds no key and is not the root')
     }
     const live = root === 0 ? 0 : this.#nodes(base, blob, used, queue)
-    if (live >= 0 && live + dead !== used - DATA_START) {
-      this.#report('DEAD_BYTES', blob, `${live} live and ${dead} dead bytes do not add up to ${used - DATA_START} used`)
+    const slack = u32[(base + H_SLACK) >> 2]
+    if (live >= 0 && live + dead + slack !== used - DATA_START) {
+      const what = `${live} live, ${dead} dead and ${slack} slack bytes do not add up to ${used - DATA_START} used`
+      this.#report('DEAD_BYTES', blob, what)
+    }
+    if (live >= 0 && u32[(base + H_LEAVES) >> 2] !== 0) {
+      const problem = routingProblem(this.#pool, base)
+      if (problem !== '') this.#report('BAD_ROUTING', blob, problem)
     }
   }
 

@@ -60,18 +60,20 @@ export class FrameFile {
    */
   read(slot: number, blob: number, pool: Uint8Array, frame: number): void {
     const base = frame << FRAME_SHIFT
-    let length: number
+    const length = this.readPart(slot, 0, pool, base, FRAME_SIZE)
+    const problem = verifyFrame(pool.subarray(base, base + FRAME_SIZE), length, blob)
+    if (problem !== '') throw corruptImage(slot, blob, problem)
+  }
+
+  /**
+   * Reads up to `length` bytes from `position` of a slot on to `target[at..]`, unverified; returns how many there are.
+   * @throws HoltError HOLT_IO
+   */
+  readPart(slot: number, position: number, target: Uint8Array, at: number, length: number): number {
     try {
-      length = this.#storage.read(this.#fd, pool, base, FRAME_SIZE, slot * FRAME_SIZE)
+      return this.#storage.read(this.#fd, target, at, length, slot * FRAME_SIZE + position)
     } catch (cause) {
       throw new HoltError('HOLT_IO', `cannot read slot ${slot} of frames.dat: ${(cause as Error).message}`, { cause })
-    }
-    const problem = verifyFrame(pool.subarray(base, base + FRAME_SIZE), length, blob)
-    if (problem !== '') {
-      throw new HoltError(
-        'HOLT_CORRUPT_FRAME',
-        `slot ${slot} of frames.dat should hold blob ${blob}, but ${problem}: restore the store from a backup`,
-      )
     }
   }
 
@@ -80,8 +82,33 @@ export class FrameFile {
   }
 }
 
+export function corruptImage(slot: number, blob: number, problem: string): HoltError {
+  return new HoltError(
+    'HOLT_CORRUPT_FRAME',
+    `slot ${slot} of frames.dat should hold blob ${blob}, but ${problem}: restore the store from a backup`,
+  )
+}
+
 /** Says what is wrong with a frame image of which `length` bytes could be read; '' when it is intact. */
 export function verifyFrame(frame: Uint8Array, length: number, blob: number): string {
+  const problem = verifyHeader(frame, length, blob)
+  if (problem !== '') return problem
+  const view = new DataView(frame.buffer, frame.byteOffset)
+  const usedPages = Math.ceil(view.getUint32(H_USED, true) / PAGE_SIZE)
+  if (length < usedPages * PAGE_SIZE) return 'the file ends inside it'
+  for (let page = 1; page < usedPages; page++) {
+    const sum = crc32(frame.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
+    if (sum !== view.getUint32(H_PAGE_CRCS + (page - 1) * 4, true)) return wrongPage(page)
+  }
+  return ''
+}
+
+export function wrongPage(page: number): string {
+  return `the checksum of its page ${page} is wrong`
+}
+
+/** The same for its header page alone. */
+export function verifyHeader(frame: Uint8Array, length: number, blob: number): string {
   const view = new DataView(frame.buffer, frame.byteOffset)
   if (length < PAGE_SIZE) return 'the file ends before it'
   if (view.getUint32(H_MAGIC, true) !== FRAME_MAGIC_LOW || view.getUint32(H_MAGIC + 4, true) !== FRAME_MAGIC_HIGH) {
@@ -92,12 +119,5 @@ export function verifyFrame(frame: Uint8Array, length: number, blob: number): st
   const found = view.getUint32(H_BLOB, true)
   if (found !== blob) return `it holds blob ${found}`
   const used = view.getUint32(H_USED, true)
-  if (used < DATA_START || used > FRAME_SIZE) return 'its size is impossible'
-  const usedPages = Math.ceil(used / PAGE_SIZE)
-  if (length < usedPages * PAGE_SIZE) return 'the file ends inside it'
-  for (let page = 1; page < usedPages; page++) {
-    const sum = crc32(frame.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
-    if (sum !== view.getUint32(H_PAGE_CRCS + (page - 1) * 4, true)) return `the checksum of its page ${page} is wrong`
-  }
-  return ''
+  return used < DATA_START || used > FRAME_SIZE ? 'its size is impossible' : ''
 }

@@ -27,6 +27,18 @@ export const H_DEAD = 32
 export const H_COMPACTIONS = 36
 /** Seq of the last change, two words. */
 export const H_SEQ = 40
+/**
+ * Routing geometry (walker/route-layout.ts). Offset of the first leaf page, a multiple of the page size; 0: the frame is
+ * plain, and the other four fields mean nothing.
+ */
+export const H_LEAVES = 48
+/** Offset of the bloom filter: the end of the nodes of the routing region. */
+export const H_BLOOM = 52
+export const H_BLOOM_BYTES = 56
+/** Bits that a key sets in the bloom filter. */
+export const H_BLOOM_HASHES = 60
+/** Bytes of the bloom filter and of the gaps before and between leaf pages: neither live nor dead. */
+export const H_SLACK = 64
 /** CRC32 of each data page, page 1 first; 0 for pages at or beyond H_USED. */
 export const H_PAGE_CRCS = 512
 /** CRC32 of the header bytes before it. */

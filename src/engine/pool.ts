@@ -21,9 +21,11 @@ import {
   H_DEAD,
   H_EPOCH,
   H_FORMAT,
+  H_LEAVES,
   H_MAGIC,
   H_ROOT,
   H_SEQ,
+  H_SLACK,
   H_TREE,
   H_USED,
 } from './layout.ts'
@@ -72,6 +74,8 @@ export class Pool {
   readonly slotOf: Int32Array
   /** Disk slot + 1 of the newest image on disk, else 0. Not meaningful while the resident frame is dirty. */
   readonly diskSlotOf: Int32Array
+  /** Bumped whenever `diskSlotOf` of the blob changes: says that an image is still the one that was seen (I35). */
+  readonly imageOf: Int32Array
   /** Disk slot + 1 in the last committed checkpoint, else 0. */
   readonly committedOf: Int32Array
   /** Blob that led to this one when a removal last passed, or 0: a hint for the maintenance, which looks for itself. */
@@ -105,6 +109,7 @@ export class Pool {
     this.committedOf = new Int32Array(shared.blobs, MAX_BLOBS * 8, MAX_BLOBS)
     this.parentOf = new Int32Array(shared.blobs, MAX_BLOBS * 12, MAX_BLOBS)
     this.notes = new Uint8Array(shared.notes)
+    this.imageOf = new Int32Array(shared.blobs, MAX_BLOBS * 16, MAX_BLOBS)
     this.control = new Int32Array(shared.control, 0, CONTROL_WORDS)
     this.disk = new DiskSlots(shared.disk, this.control)
     this.numbers = new Float64Array(shared.control, CONTROL_WORDS * 4, NUMBERS)
@@ -418,7 +423,9 @@ export class Pool {
   /** Changes the newest image of a blob; `diskSlot` is slot + 1 with a reference to hand over, or 0. */
   setCurrent(blob: number, diskSlot: number): void {
     const old = this.diskSlotOf[blob]
-    this.diskSlotOf[blob] = diskSlot
+    Atomics.store(this.diskSlotOf, blob, diskSlot)
+    // Before the old slot can be written again, so that a reader that finds it rewritten knows why (I35).
+    Atomics.add(this.imageOf, blob, 1)
     if (old !== 0) this.disk.release(old - 1)
   }
 
@@ -429,13 +436,23 @@ export class Pool {
     return FRAME_SIZE - this.u32[(base + H_USED) >> 2] - reserve
   }
 
-  /** Allocates `size` bytes, a multiple of 8, and returns their offset in the frame. The caller checked {@link room}. */
+  /**
+   * Allocates `size` bytes, a multiple of 8, and returns their offset in the frame. The caller checked {@link room}. A
+   * routed frame becomes plain: the new node is where none of its kind may be, or has a key that the bloom filter lacks.
+   */
   allocate(base: number, size: number): number {
+    if (this.u32[(base + H_LEAVES) >> 2] !== 0) this.#unroute(base)
     const at = (base + H_USED) >> 2
     const offset = this.u32[at]
     if (offset + size > FRAME_SIZE) throw new Error('a frame overflows: room was not checked')
     this.u32[at] = offset + size
     return offset
+  }
+
+  #unroute(base: number): void {
+    this.u32[(base + H_LEAVES) >> 2] = 0
+    this.u32[(base + H_DEAD) >> 2] += this.u32[(base + H_SLACK) >> 2]
+    this.u32[(base + H_SLACK) >> 2] = 0
   }
 
   /** Counts `size` bytes of the frame as dead, and notes its blob when it is worth merging or compacting by now. */
@@ -450,7 +467,9 @@ export class Pool {
 
   /** Bytes of the nodes of the frame at `base`. */
   live(base: number): number {
-    return this.u32[(base + H_USED) >> 2] - this.u32[(base + H_DEAD) >> 2] - DATA_START
+    return (
+      this.u32[(base + H_USED) >> 2] - DATA_START - this.u32[(base + H_DEAD) >> 2] - this.u32[(base + H_SLACK) >> 2]
+    )
   }
 
   /** Asks the maintenance to look at a blob that became sparse or holds many dead bytes. A note may get lost. */

@@ -21,7 +21,7 @@ export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
 /** Arrays of `slots`, each `frames` words long. */
 export const SLOT_ARRAYS = 5
 /** Arrays of `blobs`, each MAX_BLOBS words long. */
-export const BLOB_ARRAYS = 4
+export const BLOB_ARRAYS = 5
 
 /** Words of `control`. */
 export const C_GATE = 0
@@ -75,6 +75,12 @@ export const COUNTERS = [
   'readRestarts',
   'blobsFreed',
   'merges',
+  'routings',
+  'coldReads',
+  'coldPages',
+  'routingHits',
+  'routingMisses',
+  'bloomNegatives',
 ] as const
 
 export type CounterName = (typeof COUNTERS)[number]

@@ -34,6 +34,7 @@ import { bufferOf } from './walker/bytes.ts'
 import { Cursor } from './walker/cursor.ts'
 import { ANY_VERSION } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
+import { route } from './walker/route.ts'
 import { compact } from './walker/spillover.ts'
 
 export interface TreeRecord {
@@ -467,7 +468,10 @@ export class Tree {
     return this.#upkeep
   }
 
-  /** Compacts every frame that has dead bytes; returns how many. */
+  /**
+   * Compacts every frame that has dead bytes, and gives those that gain from it the routing layout, in which a record is
+   * read from disk without the rest of its frame; returns how many were rebuilt.
+   */
   compact(): number {
     let compacted = 0
     for (let blob = ROOT_BLOB; blob <= this.#pool.control[C_BLOB_HIGH]; blob++) {
@@ -487,8 +491,9 @@ export class Tree {
     pool.reserve(SLOTS_A_CHANGE)
     pool.unpinAll()
     const slot = pool.fetch(blob)
-    if (pool.u32[((slot << FRAME_SHIFT) + H_DEAD) >> 2] === 0) return false
     pool.seq = this.lastSeq()
+    if (route(pool, slot) >= 0) return true
+    if (pool.u32[((slot << FRAME_SHIFT) + H_DEAD) >> 2] === 0) return false
     compact(pool, slot)
     return true
   }

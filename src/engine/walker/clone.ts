@@ -26,10 +26,11 @@ import { findChild, isRun, leafValueLength, nextChild, nodeAt, nodeSize, runEnd 
 /** Every node takes at least 8 bytes. */
 export const MAX_NODES = FRAME_SIZE / 8
 
-const stack = new Int32Array(2 * MAX_NODES)
+/** Shared by the walks of whole subtrees, none of which runs inside another. */
+export const stack = new Int32Array(2 * MAX_NODES)
 
 /** Bytes a packed copy of the node at `node` takes. */
-function packedSize(pool: Pool, node: number): number {
+export function packedSize(pool: Pool, node: number): number {
   if (pool.u8[node] === LEAF) return leafSize(pool.u16[(node + LEAF_SUFFIX) >> 1], leafValueLength(pool, node))
   const size = nodeSize(pool, node)
   if (size === 0) throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds a node of a kind that does not exist')
@@ -50,7 +51,8 @@ export function measureSubtree(pool: Pool, base: number, refAt: number): number 
   return bytes
 }
 
-function pushChildren(pool: Pool, node: number, top: number): number {
+/** Puts the references to all children of a node on {@link stack}, a run crossing's once; returns the new top. */
+export function pushChildren(pool: Pool, node: number, top: number): number {
   const kind = pool.u8[node]
   if (kind === PREFIX) {
     stack[top++] = node + PREFIX_CHILD
@@ -116,7 +118,8 @@ function cloneRun(pool: Pool, from: number, to: number, source: number, copy: nu
   return end
 }
 
-function copyNode(pool: Pool, source: number, copy: number, size: number): void {
+/** Copies one node of `size` packed bytes; a leaf without its slack. */
+export function copyNode(pool: Pool, source: number, copy: number, size: number): void {
   if (pool.u8[source] !== LEAF) {
     copyBytes(pool.u8, source, pool.u8, copy, size)
     return

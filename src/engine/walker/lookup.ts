@@ -42,11 +42,10 @@ import {
 import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { C_TICK } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
+import { ABSENT, CONFLICT, FOUND } from './cold.ts'
 import { LiveResidency, type Residency } from './residency.ts'
 
-/** Outcomes of one optimistic descent. */
-const ABSENT = -1
-const CONFLICT = -2
+/** Outcomes of one optimistic descent, beside those of a cold lookup that ends it. */
 const CORRUPT = -3
 
 export class Lookup {
@@ -93,6 +92,14 @@ export class Lookup {
           this.recordVersion = version
           return true
         }
+      } else if (leaf === FOUND) {
+        const cold = this.#residency.cold!
+        this.valueLength = cold.valueLength
+        this.recordVersion = cold.recordVersion
+        if (target !== undefined) {
+          copyBytes(cold.bytes, cold.valueAt, target, to, Math.min(cold.valueLength, target.length - to))
+        }
+        return true
       } else if (leaf === CORRUPT) {
         throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${this.#pool.blobOf[this.#slot]} holds a malformed node`)
       }
@@ -118,6 +125,14 @@ export class Lookup {
 
   #absent(): number {
     return this.#unchanged() ? ABSENT : CONFLICT
+  }
+
+  /** A blob that is not resident: an outcome without loading it, or the slot where it is now. */
+  #miss(slot: number, version: number, blob: number, key: Uint8Array, at: number, end: number): number {
+    const residency = this.#residency
+    if (residency.cold !== undefined) return residency.cold.get(slot, version, blob, key, at, end)
+    const child = residency.fetchBelow(slot, version, blob)
+    return child < 0 ? CONFLICT : child
   }
 
   /** The leaf of the key that ends at an inner node. */
@@ -176,8 +191,8 @@ export class Lookup {
           at += n - u8[node + BLOB_RUN]
           blob = this.#u32[(node + BLOB_CHILD) >> 2]
           let child = residency.slotOf(blob)
-          if (child < 0) child = residency.fetchBelow(slot, version, blob)
-          if (child < 0) return CONFLICT
+          if (child < 0) child = this.#miss(slot, version, blob, key, at, end)
+          if (child < 0) return child
           const childVersion = Atomics.load(pool.version, child)
           if ((childVersion & 1) !== 0 || !residency.holds(child, blob)) return CONFLICT
           if (!this.#unchanged()) return CONFLICT

@@ -5,6 +5,7 @@
 import { MAX_BLOBS } from '../../limits.ts'
 import type { Gate } from '../gate.ts'
 import type { Pool } from '../pool.ts'
+import { ColdLookup, type Load } from './cold.ts'
 
 export interface Residency {
   /** The pool slot of a blob's frame; -1 when it has to be fetched. */
@@ -16,6 +17,8 @@ export interface Residency {
    * the root, to which nothing refers); returns its slot, or -1 when the reader has to start again.
    */
   fetchBelow(parent: number, version: number, blob: number): number
+  /** Looks up single keys in blobs that are not resident, where this residency has a way to. */
+  readonly cold?: ColdLookup | undefined
 }
 
 /**
@@ -27,6 +30,7 @@ export class LiveResidency implements Residency {
   readonly #blobOf: Int32Array
   readonly #pool: Pool
   readonly #gate: Gate
+  #cold: ColdLookup | undefined
 
   constructor(pool: Pool, gate: Gate) {
     this.#slotOf = pool.slotOf
@@ -41,6 +45,16 @@ export class LiveResidency implements Residency {
 
   holds(slot: number, blob: number): boolean {
     return Atomics.load(this.#blobOf, slot) === blob
+  }
+
+  /** Made when it is first asked for: most cursors and many threads never need one. */
+  get cold(): ColdLookup | undefined {
+    const { file } = this.#pool
+    if (this.#cold === undefined && file !== undefined) {
+      const load: Load = (parent, version, blob) => this.fetchBelow(parent, version, blob)
+      this.#cold = new ColdLookup(this.#pool, this.#gate, file, load)
+    }
+    return this.#cold
   }
 
   fetchBelow(parent: number, version: number, blob: number): number {

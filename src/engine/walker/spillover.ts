@@ -11,6 +11,7 @@ import {
   H_COMPACTIONS,
   H_DEAD,
   H_ROOT,
+  H_SLACK,
   INNER_TERMINAL,
   NODE4,
   NODE256,
@@ -53,7 +54,7 @@ const bytes = new Int32Array(MAX_NODES)
 export function makeRoom(pool: Pool, slot: number, need: number): void {
   pool.pin(slot)
   const base = slot << FRAME_SHIFT
-  if (pool.u32[(base + H_DEAD) >> 2] >= WORTH_COMPACTING) {
+  if (pool.u32[(base + H_DEAD) >> 2] + pool.u32[(base + H_SLACK) >> 2] >= WORTH_COMPACTING) {
     const packed = compact(pool, slot)
     if (pool.room(packed << FRAME_SHIFT, SPILL_RESERVE) >= need + WORTH_COMPACTING) return
     slot = packed
@@ -63,14 +64,14 @@ export function makeRoom(pool: Pool, slot: number, need: number): void {
   else spillRun(pool, slot)
 }
 
-/** Rebuilds the frame packed, in another slot, which becomes its home and is returned. */
-export function compact(pool: Pool, slot: number): number {
+/** Rebuilds the frame packed, in the layout of `clone`, in another slot, which becomes its home and is returned. */
+export function compact(pool: Pool, slot: number, clone = cloneFrame): number {
   pool.pin(slot)
   const to = pool.takeSlot(true)
   const source = slot << FRAME_SHIFT
   const base = to << FRAME_SHIFT
   pool.formatFrame(to, pool.blobOf[slot])
-  cloneFrame(pool, source, base)
+  clone(pool, source, base)
   pool.u32[(base + H_COMPACTIONS) >> 2] = pool.u32[(source + H_COMPACTIONS) >> 2] + 1
   pool.relocate(slot, to)
   pool.pin(to)
