@@ -1,7 +1,8 @@
 /**
  * The routing layout of a frame: first everything but leaves, then a bloom filter over the leaves' keys, then, from the
- * next page on, the leaves, packed so that none touches more pages than its size needs. A cold lookup so reads the first
- * part once and then one page a record.
+ * next page on, the leaves, none of which touches more pages than its size needs. A cold lookup so reads the first part
+ * once and then one page a record. Where the gaps would take too much (values of a good half of a page), leaves follow
+ * each other without gaps, and some are read from two pages.
  *
  * Its exact size is planned before anything is copied. A frame stays plain that is small, that would not fit, or whose
  * routing region is no small part of it.
@@ -33,13 +34,16 @@ import { copyNode, MAX_NODES, packedSize, pushChildren, stack } from './clone.ts
 import { findChild, isRun, nextChild, nodeAt, runEnd } from './node.ts'
 
 /** What the last {@link planRouting} found: the region's nodes end at `bloom`, the leaves begin at `leaves`. */
-const plan = { bloom: 0, bloomBytes: 0, leaves: 0, end: 0, live: 0 }
+const plan = { bloom: 0, bloomBytes: 0, leaves: 0, end: 0, live: 0, hasGaps: false }
+
+/** Gaps may take this part of the leaves' bytes. */
+const MOST_GAPS = 1 / 8
 
 /** Hash states beside the nodes on the clone's stack. */
 const states = new Int32Array(MAX_NODES)
 
 /** Where a leaf of `size` bytes goes that may begin at `at` or behind. */
-export function placeLeaf(at: number, size: number): number {
+function placeLeaf(at: number, size: number): number {
   const inPage = at & (PAGE_SIZE - 1)
   return pages(inPage + size) > pages(size) ? at - inPage + PAGE_SIZE : at
 }
@@ -55,7 +59,8 @@ export function planRouting(pool: Pool, base: number): boolean {
   let inner = 0
   let live = 0
   let keys = 0
-  let end = 0
+  let leaves = 0
+  let withGaps = 0
   let top = 0
   stack[top++] = base + H_ROOT
   while (top > 0) {
@@ -64,7 +69,8 @@ export function planRouting(pool: Pool, base: number): boolean {
     live += size
     if (pool.u8[node] === LEAF) {
       keys++
-      end = placeLeaf(end, size) + size
+      leaves += size
+      withGaps = placeLeaf(withGaps, size) + size
     } else {
       inner += size
     }
@@ -75,8 +81,10 @@ export function planRouting(pool: Pool, base: number): boolean {
   plan.bloom = DATA_START + inner
   plan.bloomBytes = bloomSize(keys)
   plan.leaves = pages(plan.bloom + plan.bloomBytes) * PAGE_SIZE
-  plan.end = plan.leaves + end
-  return keys > 0 && plan.end <= FRAME_SIZE - SPILL_RESERVE && plan.leaves * 2 <= plan.end
+  const most = FRAME_SIZE - SPILL_RESERVE - plan.leaves
+  plan.hasGaps = withGaps <= Math.min(most, leaves * (1 + MOST_GAPS))
+  plan.end = plan.leaves + (plan.hasGaps ? withGaps : leaves)
+  return keys > 0 && leaves <= most && plan.leaves * 2 <= plan.end
 }
 
 /** Copies the tree of the frame at `from`, which was planned last, into the formatted, empty frame at `to`. */
@@ -97,7 +105,7 @@ export function cloneRouted(pool: Pool, from: number, to: number): void {
     const size = packedSize(pool, source)
     const kind = u8[source]
     if (kind === LEAF) {
-      const at = placeLeaf(leafAt, size)
+      const at = plan.hasGaps ? placeLeaf(leafAt, size) : leafAt
       u8.fill(0, to + leafAt, to + at)
       leafAt = at + size
       copyNode(pool, source, to + at, size)
