@@ -1,5 +1,5 @@
 /**
- * What the structure check asks of a routed frame beyond what it asks of all (I36): region, bloom filter and leaf pages
+ * What the structure check asks of a routed frame beyond what it asks of all (I38): region, bloom filter and leaf pages
  * in their places and no node in another's, every key in the filter.
  */
 import { DATA_START, PAGE_SIZE } from '../limits.ts'

@@ -74,7 +74,7 @@ export class Pool {
   readonly slotOf: Int32Array
   /** Disk slot + 1 of the newest image on disk, else 0. Not meaningful while the resident frame is dirty. */
   readonly diskSlotOf: Int32Array
-  /** Bumped whenever `diskSlotOf` of the blob changes: says that an image is still the one that was seen (I35). */
+  /** Bumped whenever `diskSlotOf` of the blob changes: says that an image is still the one that was seen (I37). */
   readonly imageOf: Int32Array
   /** Disk slot + 1 in the last committed checkpoint, else 0. */
   readonly committedOf: Int32Array
@@ -424,7 +424,7 @@ export class Pool {
   setCurrent(blob: number, diskSlot: number): void {
     const old = this.diskSlotOf[blob]
     Atomics.store(this.diskSlotOf, blob, diskSlot)
-    // Before the old slot can be written again, so that a reader that finds it rewritten knows why (I35).
+    // Before the old slot can be written again, so that a reader that finds it rewritten knows why (I37).
     Atomics.add(this.imageOf, blob, 1)
     if (old !== 0) this.disk.release(old - 1)
   }

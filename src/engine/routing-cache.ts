@@ -1,6 +1,6 @@
 /**
  * The routing regions that a thread has read and verified, and which images it found plain. Bounded in bytes; what was
- * asked for longest ago goes first. An entry is about one image of one blob and says nothing about any other (I35):
+ * asked for longest ago goes first. An entry is about one image of one blob and says nothing about any other (I37):
  * whoever uses it compares `disk` and `image` with the tables, before and after.
  */
 import { ROUTING_CACHE_BYTES } from '../limits.ts'

@@ -1,6 +1,6 @@
 /**
  * The bloom filter of a routed frame, over the key bytes of its leaves below the frame's root node. It answers "surely
- * not there" or "maybe", never wrongly the former (I36).
+ * not there" or "maybe", never wrongly the former (I38).
  *
  * A key is hashed byte by byte (FNV-1a, 32 bits), so that a walk of the tree carries the state along instead of the key.
  * The bit positions follow from the finished hash by double hashing (Kirsch and Mitzenmacher 2006).

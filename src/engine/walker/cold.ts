@@ -4,7 +4,7 @@
  * Every page is compared with its checksum. It takes no lock and writes nothing that is shared, but counters.
  *
  * An image is that of the blob now, and its slot was not written meanwhile, if after reading the blob is still not
- * resident and `imageOf` is what it was before (I35). Blobs that are asked for again and again are loaded after all, and
+ * resident and `imageOf` is what it was before (I37). Blobs that are asked for again and again are loaded after all, and
  * so is whatever this cannot answer.
  */
 import { crc32 } from 'node:zlib'
@@ -148,7 +148,7 @@ export class ColdLookup {
 
   /**
    * Whether the path is as it was found: the deepest blob first, so that at the moment when it was seen not resident,
-   * with the image that was read, all above it led to it (I35).
+   * with the image that was read, all above it led to it (I37).
    */
   #holds(parent: number, version: number): boolean {
     const pool = this.#pool

@@ -13,7 +13,6 @@ import {
   H_BLOOM,
   H_BLOOM_BYTES,
   H_BLOOM_HASHES,
-  H_DEAD,
   H_LEAVES,
   H_ROOT,
   H_SLACK,
@@ -54,8 +53,7 @@ function pages(bytes: number): number {
 
 /** Whether the frame at `base` gains from the routing layout, and its packed copy has room in a frame. */
 export function planRouting(pool: Pool, base: number): boolean {
-  if (pool.u32[(base + H_USED) >> 2] - pool.u32[(base + H_DEAD) >> 2] < MIN_ROUTED_BYTES) return false
-  if (pool.u16[(base + H_ROOT) >> 1] === 0) return false
+  if (pool.live(base) < MIN_ROUTED_BYTES || pool.u16[(base + H_ROOT) >> 1] === 0) return false
   let inner = 0
   let live = 0
   let keys = 0

@@ -1,6 +1,6 @@
 /** Gives a frame the routing layout: what `tree.compact()` and the maintenance of frames that nobody writes ask for. */
-import { DATA_START, FRAME_SHIFT, MIN_ROUTED_BYTES } from '../../limits.ts'
-import { H_DEAD, H_SEQ, H_USED } from '../layout.ts'
+import { FRAME_SHIFT, MIN_ROUTED_BYTES } from '../../limits.ts'
+import { H_DEAD, H_SEQ } from '../layout.ts'
 import { type Pool, ROOT_BLOB } from '../pool.ts'
 import { cloneRouted, isRouted, planRouting } from './route-layout.ts'
 import { compact } from './spillover.ts'
@@ -27,6 +27,8 @@ export function isRouteCandidate(pool: Pool, slot: number, coldSeq: number): boo
   const base = slot << FRAME_SHIFT
   const { u32 } = pool
   if (pool.blobOf[slot] <= ROOT_BLOB || pool.dirty[slot] !== 0 || isRouted(pool, slot)) return false
-  const live = u32[(base + H_USED) >> 2] - DATA_START - u32[(base + H_DEAD) >> 2]
-  return live >= MIN_ROUTED_BYTES && u32[(base + H_SEQ) >> 2] + u32[(base + H_SEQ + 4) >> 2] * 4294967296 <= coldSeq
+  return (
+    pool.live(base) >= MIN_ROUTED_BYTES &&
+    u32[(base + H_SEQ) >> 2] + u32[(base + H_SEQ + 4) >> 2] * 4294967296 <= coldSeq
+  )
 }
