@@ -1,6 +1,6 @@
 /**
  * The records that every engine holds: which keys, in which order they are visited, which value each must have at any
- * moment. Deterministic, so that what an engine returns can be checked against it.
+ * moment. Deterministic, so that what an engine returns can be checked against it. Records are numbered in key order.
  */
 
 export const FILES_PER_DIRECTORY = 100
@@ -11,50 +11,59 @@ export const ROOT = '/usr/local/share/'
 export const MOVED = '/usr/local/moved/'
 export const MOVED_BACK = '/usr/local/there/'
 
-/** Keys used by operations that need other keys than those in the store: no more than so many, to save memory. */
-const EXTRA_KEYS = 65_536
-
 export class Dataset {
+  /** Records below ROOT; numbers from here on are those below MOVED. */
   readonly count: number
-  readonly keys: Buffer[] = []
-  readonly movedKeys: Buffer[] = []
+  readonly total: number
   /** How often the record was overwritten; its value follows from it. */
   readonly generations: Uint32Array
-  /** A permutation of the record numbers. */
+  /** A permutation of the record numbers below `count`. */
   readonly order: Uint32Array
-  /** Absent keys, each next to the record `order[i]`. */
-  readonly absent: Buffer[] = []
-  readonly directories: Buffer[] = []
+  /** In key order, each ending in a slash. */
+  readonly directories: Buffer[]
+  readonly #names: string[]
+  readonly #movedNames: string[]
 
   constructor(count: number) {
     this.count = count
-    this.generations = new Uint32Array(count + MOVED_RECORDS)
-    for (let i = 0; i < count; i++) this.keys.push(Buffer.from(`${directoryOf(i)}file-${fourDigits(i)}`))
-    for (let i = 0; i < MOVED_RECORDS; i++) {
-      this.movedKeys.push(Buffer.from(`${MOVED}part-${Math.floor(i / FILES_PER_DIRECTORY)}/file-${fourDigits(i)}`))
-    }
-    for (let i = 0; i < count; i += FILES_PER_DIRECTORY) this.directories.push(Buffer.from(directoryOf(i)))
+    this.total = count + MOVED_RECORDS
+    this.generations = new Uint32Array(this.total)
     this.order = shuffled(count)
-    for (let i = 0; i < Math.min(count, EXTRA_KEYS); i++) {
-      this.absent.push(Buffer.concat([this.keys[this.order[i]], Buffer.from('.new')]))
-    }
+    this.#names = directoryNames(`${ROOT}category-`, count)
+    this.#movedNames = directoryNames(`${MOVED}part-`, MOVED_RECORDS)
+    this.directories = this.#names.map(name => Buffer.from(name))
+  }
+
+  keyOf(index: number): Buffer {
+    return Buffer.from(this.directoryName(Math.floor(index / FILES_PER_DIRECTORY)) + fileName(index), 'latin1')
+  }
+
+  /** Directory number `directory` of those below ROOT, then of those below MOVED; undefined behind the last one. */
+  directoryName(directory: number): string | undefined {
+    const { length } = this.#names
+    return directory < length ? this.#names[directory] : this.#movedNames[directory - length]
   }
 }
 
-/** Writes the value of record `index` in its `generation` to `target`. */
+/** Writes the value of record `index` in its `generation` to `target`: both numbers, then bytes that no engine can compress. */
 export function fillValue(target: Buffer, index: number, generation: number): void {
-  for (let at = 0; at < VALUE_BYTES; at += 8) {
-    target.writeUInt32LE(index, at)
-    target.writeUInt32LE(generation, at + 4)
+  target.writeUInt32LE(index, 0)
+  target.writeUInt32LE(generation, 4)
+  let state = (Math.imul(index + 1, 0x9e3779b1) ^ Math.imul(generation, 0x85ebca6b)) | 1
+  for (let at = 8; at < VALUE_BYTES; at += 4) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    target.writeInt32LE(state, at)
   }
 }
 
-function directoryOf(index: number): string {
-  return `${ROOT}category-${Math.floor(index / FILES_PER_DIRECTORY)}/`
+function directoryNames(stem: string, files: number): string[] {
+  return Array.from({ length: files / FILES_PER_DIRECTORY }, (_, n) => `${stem}${n}/`).sort()
 }
 
-function fourDigits(index: number): string {
-  return String(index % FILES_PER_DIRECTORY).padStart(4, '0')
+export function fileName(index: number): string {
+  return `file-${String(index % FILES_PER_DIRECTORY).padStart(4, '0')}`
 }
 
 /** Fisher-Yates over a 32-bit xorshift generator with a fixed seed. */

@@ -1,202 +1,226 @@
 /**
- * What is measured on one engine. Each operation runs a number of times over the shared dataset and checks what it gets
- * back; a wrong answer throws. {@link verify} compares the whole store with the dataset.
+ * What is timed on one open engine. Each operation does its thing once, over the shared dataset, and checks what it gets
+ * back; a wrong answer throws. Only where a store answers with a promise does an operation return one: synchronous
+ * engines run a plain loop. {@link verify} compares the whole store with the dataset.
  */
 import { type Dataset, FILES_PER_DIRECTORY, fillValue, MOVED, MOVED_BACK, ROOT, VALUE_BYTES } from './dataset.ts'
-import type { BenchRecord, BenchStore } from './stores/store.ts'
+import { KeyWindow } from './key-window.ts'
+import type { Answer, BenchRecord, BenchStore, Done } from './stores/store.ts'
 
-/** Records of one transaction while a store is filled. */
-const LOAD_BATCH = 1000
+export interface Operation {
+  step: () => Done
+  /** What the table counts; else one a step. */
+  unitsAStep?: number
+  /** Steps between two looks at the clock. */
+  chunk: number
+}
+
 const BATCH = 100
-const LISTED_DIRECTORIES = 100
+const LISTED_DIRECTORIES = 8
+/** The steps of the metadata mix: g get, u update, l list, d list of sub-directories, c create and delete, r rename. */
+const MIX = 'gugldgcgugrglugdgcug'
+
 const rootPrefix = Buffer.from(ROOT)
 const moved = Buffer.from(MOVED)
 const movedBack = Buffer.from(MOVED_BACK)
 
-/** Runs `count` times; returns how many units of the operation (what the table counts) that were. */
-type Operation = (count: number) => number
-
 export class EngineOperations {
-  readonly dataset: Dataset
+  readonly #dataset: Dataset
   readonly #store: BenchStore
+  readonly #window: KeyWindow
   readonly #value = Buffer.alloc(VALUE_BYTES)
-  #cursor = 0
-  #absentCursor = 0
+  #mixed = 0
 
   constructor(dataset: Dataset, store: BenchStore) {
-    this.dataset = dataset
+    this.#dataset = dataset
     this.#store = store
+    this.#window = new KeyWindow(dataset)
   }
 
-  /** Name and how many runs are timed together. */
-  readonly operations: Record<string, { run: Operation; chunk: number }> = {
-    get: { run: count => this.#get(count), chunk: 2000 },
-    'get, value not copied out': { run: count => this.#peek(count), chunk: 2000 },
-    'get of an absent key': { run: count => this.#getAbsent(count), chunk: 2000 },
-    'put over an existing record': { run: count => this.#put(count), chunk: 200 },
-    'put, 100 in a transaction, each': { run: count => this.#putBatch(count), chunk: 5 },
-    'create and delete a record': { run: count => this.#createDelete(count), chunk: 100 },
-    'list 100 records of a directory': { run: count => this.#list(count), chunk: 50 },
-    'list 100 sub-directories': { run: count => this.#listDirectories(count), chunk: 20 },
-    'rename a record': { run: count => this.#rename(count), chunk: 100 },
-    'rename a prefix with 10,000 records': { run: count => this.#renamePrefix(count), chunk: 1 },
+  /** By name, in the order of the table. */
+  readonly operations: Record<string, Operation> = {
+    'get, an owned copy': { step: () => this.#get(), chunk: 2000 },
+    'get, borrowed': { step: () => this.#peek(), chunk: 2000 },
+    'get of a missing key': { step: () => this.#getMissing(), chunk: 2000 },
+    'put, overwrite': { step: () => this.#put(), chunk: 200 },
+    '100 puts in one batch, each': { step: () => this.#putBatch(), unitsAStep: BATCH, chunk: 5 },
+    '50 % get, 50 % put': { step: () => this.#getAndPut(), unitsAStep: 2, chunk: 100 },
+    'create + delete': { step: () => this.#createDelete(), chunk: 100 },
+    'list 100 records, owned copies': { step: () => this.#list(), chunk: 50 },
+    'list 100 records, borrowed': { step: () => this.#scan(), chunk: 50 },
+    'list 100 keys, owned copies': { step: () => this.#listKeys(), chunk: 50 },
+    'list 100 keys, borrowed': { step: () => this.#scanKeys(), chunk: 50 },
+    'list 8 sub-directories': { step: () => this.#listDirectories(), chunk: 50 },
+    'rename there and back': { step: () => this.#rename(), chunk: 50 },
+    'metadata mix': { step: () => this.#mix(), chunk: MIX.length },
+    'rename of a prefix with 10 k entries': { step: () => this.#renamePrefix(), unitsAStep: 2, chunk: 1 },
   }
 
-  /** Fills an empty store in key order. */
-  static load(dataset: Dataset, store: BenchStore): void {
-    const value = Buffer.alloc(VALUE_BYTES)
-    const fill = (keys: Buffer[], first: number) => {
-      for (let i = 0; i < keys.length; i += LOAD_BATCH) {
-        store.putAll(keys, i, Math.min(i + LOAD_BATCH, keys.length), index => {
-          fillValue(value, first + index, 0)
-          return value
-        })
-      }
-    }
-    fill(dataset.keys, 0)
-    fill(dataset.movedKeys, dataset.count)
+  /** Chooses other keys for the next measurement. */
+  prepare(): void {
+    this.#window.advance()
   }
 
-  #next(): number {
-    if (this.#cursor === this.dataset.count) this.#cursor = 0
-    return this.dataset.order[this.#cursor++]
+  #get(): undefined {
+    const at = this.#window.next()
+    const value = this.#store.get(this.#window.keys[at])
+    if (value === undefined || value.length !== VALUE_BYTES) throw wrong('get')
+    if (value[0] !== (this.#window.indexes[at] & 0xff)) throw wrong('get')
   }
 
-  #nextAbsent(): number {
-    if (this.#absentCursor === this.dataset.absent.length) this.#absentCursor = 0
-    return this.#absentCursor++
+  #peek(): undefined {
+    const at = this.#window.next()
+    const found = this.#store.peek(this.#window.keys[at])
+    if (found !== VALUE_BYTES + (this.#window.indexes[at] & 0xff)) throw wrong('borrowed get')
   }
 
-  #get(count: number): number {
-    const { keys } = this.dataset
-    for (let n = 0; n < count; n++) {
-      const index = this.#next()
-      const value = this.#store.get(keys[index])
-      if (value === undefined || value.length !== VALUE_BYTES || value[0] !== (index & 0xff)) throw wrong('get')
-    }
-    return count
+  #getMissing(): undefined {
+    if (this.#store.peek(this.#window.absent[this.#window.nextAbsent()]) !== -1) throw wrong('get of a missing key')
   }
 
-  #peek(count: number): number {
-    const { keys } = this.dataset
-    for (let n = 0; n < count; n++) {
-      const index = this.#next()
-      if (this.#store.peek(keys[index]) !== VALUE_BYTES + (index & 0xff)) throw wrong('peek')
-    }
-    return count
+  #put(): Done {
+    const at = this.#window.next()
+    return this.#store.put(this.#window.keys[at], this.#changed(this.#window.indexes[at]))
   }
 
-  #getAbsent(count: number): number {
-    const { absent } = this.dataset
-    for (let n = 0; n < count; n++) {
-      if (this.#store.get(absent[this.#nextAbsent()]) !== undefined) throw wrong('get of an absent key')
-    }
-    return count
+  #putBatch(): Done {
+    const first = this.#window.nextRun(BATCH)
+    return this.#store.putAll(this.#window.keys, first, first + BATCH, at => this.#changed(this.#window.indexes[at]))
   }
 
-  #put(count: number): number {
-    const { keys, generations } = this.dataset
-    for (let n = 0; n < count; n++) {
-      const index = this.#next()
-      fillValue(this.#value, index, ++generations[index])
-      this.#store.put(keys[index], this.#value)
-    }
-    return count
+  #getAndPut(): Done {
+    this.#peek()
+    return this.#put()
   }
 
-  #putBatch(count: number): number {
-    const { keys, generations, order } = this.dataset
-    const chosen: Buffer[] = []
-    for (let n = 0; n < count; n++) {
-      if (this.#cursor + BATCH > order.length) this.#cursor = 0
-      const first = this.#cursor
-      this.#cursor += BATCH
-      for (let i = 0; i < BATCH; i++) chosen[i] = keys[order[first + i]]
-      this.#store.putAll(chosen, 0, BATCH, i => {
-        const index = order[first + i]
-        fillValue(this.#value, index, ++generations[index])
-        return this.#value
-      })
-    }
-    return count * BATCH
-  }
-
-  #createDelete(count: number): number {
-    const { absent } = this.dataset
+  #createDelete(): Done {
+    const key = this.#window.absent[this.#window.nextAbsent()]
     fillValue(this.#value, 0, 0)
-    for (let n = 0; n < count; n++) {
-      const key = absent[this.#nextAbsent()]
-      this.#store.put(key, this.#value)
-      if (!this.#store.delete(key)) throw wrong('delete')
-    }
-    return count
+    const created = this.#store.put(key, this.#value)
+    return created === undefined ? this.#store.delete(key) : created.then(() => this.#store.delete(key))
   }
 
-  #list(count: number): number {
-    const { directories } = this.dataset
-    for (let n = 0; n < count; n++) {
-      const directory = Math.floor(this.#next() / FILES_PER_DIRECTORY)
-      const found = this.#store.list(directories[directory], FILES_PER_DIRECTORY)
-      const last = directory * FILES_PER_DIRECTORY + FILES_PER_DIRECTORY - 1
-      if (found.length !== FILES_PER_DIRECTORY || !this.#holds(found[FILES_PER_DIRECTORY - 1], last))
-        throw wrong('list')
+  #list(): Done {
+    const directory = this.#nextDirectory()
+    return after(this.#store.list(this.#dataset.directories[directory], FILES_PER_DIRECTORY), found => {
+      this.#checkLast(found, directory)
+    })
+  }
+
+  #scan(): Done {
+    const directory = this.#nextDirectory()
+    return after(this.#store.scan(this.#dataset.directories[directory], FILES_PER_DIRECTORY), sum => {
+      if (sum !== KEY_SUM + valueSum(directory)) throw wrong('borrowed list')
+    })
+  }
+
+  #listKeys(): Done {
+    const directory = this.#nextDirectory()
+    return after(this.#store.listKeys(this.#dataset.directories[directory], FILES_PER_DIRECTORY), found => {
+      const prefix = this.#dataset.directories[directory]
+      if (found.length !== FILES_PER_DIRECTORY || !prefix.equals(found[0].subarray(0, prefix.length)))
+        throw wrong('list of keys')
+    })
+  }
+
+  #scanKeys(): Done {
+    const directory = this.#nextDirectory()
+    return after(this.#store.scanKeys(this.#dataset.directories[directory], FILES_PER_DIRECTORY), sum => {
+      if (sum !== KEY_SUM) throw wrong('borrowed list of keys')
+    })
+  }
+
+  /** Those behind any directory but the last ones, so that as many follow as are asked for. */
+  #listDirectories(): Done {
+    const { directories } = this.#dataset
+    const from = this.#nextDirectory() % (directories.length - LISTED_DIRECTORIES)
+    return after(this.#store.listDirectories(rootPrefix, directories[from], LISTED_DIRECTORIES), found => {
+      const last = directories[from + LISTED_DIRECTORIES]
+      if (found.length !== LISTED_DIRECTORIES || !last.equals(found[LISTED_DIRECTORIES - 1]))
+        throw wrong('list of sub-directories')
+    })
+  }
+
+  #rename(): Done {
+    const at = this.#window.nextAbsent()
+    const key = this.#window.keys[at]
+    const other = this.#window.absent[at]
+    const there = this.#store.rename(key, other)
+    return there === undefined ? this.#store.rename(other, key) : there.then(() => this.#store.rename(other, key))
+  }
+
+  #mix(): Done {
+    switch (MIX[this.#mixed++ % MIX.length]) {
+      case 'g':
+        return this.#peek()
+      case 'u':
+        return this.#put()
+      case 'l':
+        return this.#scan()
+      case 'd':
+        return this.#listDirectories()
+      case 'c':
+        return this.#createDelete()
+      default:
+        return this.#rename()
     }
-    return count
+  }
+
+  #renamePrefix(): Done {
+    const there = this.#store.renamePrefix(moved, movedBack)
+    if (there === undefined) return this.#store.renamePrefix(movedBack, moved)
+    return there.then(() => this.#store.renamePrefix(movedBack, moved))
+  }
+
+  /** The record's next value, in a buffer that is used again. */
+  #changed(index: number): Buffer {
+    fillValue(this.#value, index, ++this.#dataset.generations[index])
+    return this.#value
+  }
+
+  #nextDirectory(): number {
+    return Math.floor(this.#window.indexes[this.#window.next()] / FILES_PER_DIRECTORY)
+  }
+
+  #checkLast(found: BenchRecord[], directory: number): void {
+    const last = directory * FILES_PER_DIRECTORY + FILES_PER_DIRECTORY - 1
+    if (found.length !== FILES_PER_DIRECTORY || !this.#holds(found[FILES_PER_DIRECTORY - 1], last)) throw wrong('list')
   }
 
   #holds(record: BenchRecord, index: number): boolean {
-    fillValue(this.#value, index, this.dataset.generations[index])
-    const key =
-      index < this.dataset.count ? this.dataset.keys[index] : this.dataset.movedKeys[index - this.dataset.count]
-    return key.equals(record.key) && this.#value.equals(record.value)
+    fillValue(this.#value, index, this.#dataset.generations[index])
+    return this.#dataset.keyOf(index).equals(record.key) && this.#value.equals(record.value)
   }
 
-  /** Starts behind a directory from the first half, so that as many follow as are asked for. */
-  #listDirectories(count: number): number {
-    const sorted = this.#sortedDirectories
-    const limit = Math.min(LISTED_DIRECTORIES, sorted.length >> 1)
-    for (let n = 0; n < count; n++) {
-      const at = this.#next() % (sorted.length - limit)
-      const found = this.#store.listDirectories(rootPrefix, sorted[at], limit)
-      if (found.length !== limit || !sorted[at + limit].equals(found[limit - 1])) throw wrong('list of directories')
+  /** Compares every record with the dataset, and finds no others in its directories. */
+  async verify(): Promise<void> {
+    const directories = this.#dataset.total / FILES_PER_DIRECTORY
+    for (let directory = 0; directory < directories; directory++) {
+      const prefix = Buffer.from(this.#dataset.directoryName(directory)!)
+      const found = await this.#store.list(prefix, FILES_PER_DIRECTORY + 1)
+      if (found.length !== FILES_PER_DIRECTORY) throw wrong(`${found.length} records in ${prefix}`)
+      for (let file = 0; file < FILES_PER_DIRECTORY; file++) {
+        if (!this.#holds(found[file], directory * FILES_PER_DIRECTORY + file))
+          throw wrong(`record ${file} in ${prefix}`)
+      }
     }
-    return count
   }
+}
 
-  get #sortedDirectories(): Buffer[] {
-    this.#sorted ??= this.dataset.directories.toSorted(Buffer.compare)
-    return this.#sorted
-  }
-  #sorted: Buffer[] | undefined
+/** Sum of the last bytes of the keys of one directory: ten times each digit. */
+const KEY_SUM = 10 * (10 * 0x30 + 45)
 
-  /** There and back: two renames. */
-  #rename(count: number): number {
-    const { absent, keys, order } = this.dataset
-    for (let n = 0; n < count; n++) {
-      const at = this.#nextAbsent()
-      this.#store.rename(keys[order[at]], absent[at])
-      this.#store.rename(absent[at], keys[order[at]])
-    }
-    return 2 * count
-  }
+/** Sum of the first bytes of the values of one directory. */
+function valueSum(directory: number): number {
+  let sum = 0
+  for (let file = 0; file < FILES_PER_DIRECTORY; file++) sum += (directory * FILES_PER_DIRECTORY + file) & 0xff
+  return sum
+}
 
-  #renamePrefix(count: number): number {
-    for (let n = 0; n < count; n++) {
-      this.#store.renamePrefix(moved, movedBack)
-      this.#store.renamePrefix(movedBack, moved)
-    }
-    return 2 * count
-  }
-
-  /** Compares every record with the dataset. */
-  verify(store: BenchStore): void {
-    const { dataset } = this
-    const found = store.list(Buffer.from('/'), dataset.count + dataset.movedKeys.length + 1)
-    const expected = dataset.keys.concat(dataset.movedKeys).map((key, index) => ({ key, index }))
-    expected.sort((a, b) => Buffer.compare(a.key, b.key))
-    if (found.length !== expected.length) throw wrong(`number of records: ${found.length} for ${expected.length}`)
-    for (let i = 0; i < found.length; i++) if (!this.#holds(found[i], expected[i].index)) throw wrong('record')
-  }
+function after<T>(answer: Answer<T>, check: (value: T) => void): Done {
+  if (answer instanceof Promise) return answer.then(check)
+  check(answer)
+  return undefined
 }
 
 function wrong(what: string): Error {

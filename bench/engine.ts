@@ -1,39 +1,62 @@
 /**
- * The embedded tree against LMDB and SQLite: the engines in turn, round after round, each in a process of its own.
- * The first round warms up and is not counted.
+ * The embedded tree against other embedded stores: the engines in turn, round after round, each in a process of its own.
+ * One round more goes first and is not counted.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { MOVED_RECORDS } from './dataset.ts'
 import type { Row, Table } from './figures.ts'
 import { PeerProcess } from './peer-process.ts'
+import { ENGINES } from './stores/engines.ts'
 
-const ENGINES = ['holtfs', 'lmdb', 'sqlite NORMAL', 'sqlite OFF']
-/** Rounds in which a store is filled or opened again: enough for a median, few because they are slow. */
-const MOST_SLOW_ROUNDS = 3
+/** What the processes are asked beside their operations, and how the tables call it; in this order. */
+const LIFECYCLE: { question: string; operation: string; unit: Row['unit']; once?: boolean }[] = [
+  { question: 'load', operation: 'bulk load, a key', unit: 'ns' },
+  { question: 'loaded size', operation: 'disk, a key, after the load', unit: 'bytes', once: true },
+  { question: 'compacted size', operation: 'disk, a key, after compaction', unit: 'bytes', once: true },
+  { question: 'reopen', operation: 'reopen', unit: 'ns' },
+  { question: 'reopen killed', operation: 'reopen after SIGKILL', unit: 'ns' },
+  { question: 'cold get', operation: 'cold get', unit: 'ns' },
+  { question: 'finish', operation: '', unit: 'ns', once: true },
+]
 
 /** @throws when an engine gives a wrong answer. */
-export async function benchEngines(scratch: string, counts: number[], rounds: number): Promise<Table[]> {
+export async function benchEngines(
+  scratch: string,
+  names: string[] | undefined,
+  counts: number[],
+  rounds: number,
+): Promise<Table[]> {
+  const engines = names ?? Object.keys(ENGINES)
   const tables: Table[] = []
-  for (const count of counts) tables.push(await benchEngine(scratch, count, rounds))
+  for (const count of counts) tables.push(await benchEngine(scratch, engines, count, rounds))
   return tables
 }
 
-async function benchEngine(scratch: string, count: number, rounds: number): Promise<Table> {
+async function benchEngine(scratch: string, engines: string[], count: number, rounds: number): Promise<Table> {
   const directory = mkdtempSync(join(scratch, 'engine-'))
   const peers = new Map<string, PeerProcess>()
+  const began = Date.now()
+  const progress = (what: string) => {
+    process.stderr.write(`${String(Math.round((Date.now() - began) / 1000)).padStart(5)} s  ${count} keys: ${what}\n`)
+  }
   try {
-    for (const name of ENGINES) {
-      process.stderr.write(`engine, ${count} records: filling ${name}\n`)
+    for (const name of engines) {
+      progress(`filling ${name}`)
       peers.set(name, await PeerProcess.start(name, './engine-process.ts', [name, directory, String(count)]))
     }
-    const slow = Math.min(rounds, MOST_SLOW_ROUNDS)
     const rows: Row[] = []
-    for (const operation of peers.get(ENGINES[0])!.names) rows.push(await compare(peers, operation, operation, rounds))
-    rows.push(await compare(peers, 'load', 'fill an empty store, 1,000 in a transaction, each', slow))
-    rows.push(await compare(peers, 'reopen', 'open again and read one record', slow))
-    rows.push(await compare(peers, 'finish', 'size on disk at the end, a record', 0, 'bytes'))
-    const title = `${count.toLocaleString('en')} records (and 10,000 below the prefix that is renamed)`
-    return { title, subjects: ENGINES, rows }
+    for (const operation of peers.get(engines[0])!.names) {
+      progress(operation)
+      rows.push({ operation, unit: 'ns', values: await ask(peers, operation, rounds) })
+    }
+    for (const { question, operation, unit, once } of LIFECYCLE) {
+      progress(operation || 'checking every record')
+      const values = await ask(peers, question, once ? 0 : rounds)
+      if (operation !== '') rows.push({ operation, unit, values })
+    }
+    const title = `${count.toLocaleString('en')} keys (and ${MOVED_RECORDS.toLocaleString('en')} below the prefix that is renamed)`
+    return { title, subjects: engines, rows }
   } finally {
     for (const peer of peers.values()) peer.stop()
     rmSync(directory, { recursive: true, force: true })
@@ -41,20 +64,13 @@ async function benchEngine(scratch: string, count: number, rounds: number): Prom
 }
 
 /** Asks everybody the same question in turn, `rounds` times after one that does not count; once with `rounds` 0. */
-async function compare(
-  peers: Map<string, PeerProcess>,
-  question: string,
-  operation: string,
-  rounds: number,
-  unit: Row['unit'] = 'ns',
-): Promise<Row> {
-  process.stderr.write(`engine: ${operation}\n`)
+async function ask(peers: Map<string, PeerProcess>, question: string, rounds: number): Promise<Row['values']> {
   const values: Row['values'] = Object.fromEntries([...peers.keys()].map(name => [name, []]))
   for (let round = 0; round <= rounds; round++) {
     for (const [name, peer] of peers) {
       const figure = await peer.ask(question)
-      if (round > 0 || rounds === 0) values[name].push(figure)
+      if (figure !== undefined && (round > 0 || rounds === 0)) values[name].push(figure)
     }
   }
-  return { operation, unit, values }
+  return values
 }

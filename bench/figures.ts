@@ -12,7 +12,7 @@ export interface Table {
 export interface Row {
   operation: string
   unit: 'ns' | 'bytes'
-  /** One value a round. */
+  /** One value a round; none where a subject has no such thing. */
   values: Record<string, number[]>
 }
 
@@ -22,10 +22,11 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-/** The best peer's median divided by ours: above 1 we are better. */
+/** The best peer's median divided by ours: above 1 we are better. NaN where there is nothing to compare. */
 export function ratio(table: Table, row: Row): number {
   const [ours, ...others] = table.subjects
-  const peers = others.filter(name => !table.notCompared?.includes(name))
+  const peers = others.filter(name => row.values[name].length > 0 && !table.notCompared?.includes(name))
+  if (peers.length === 0 || row.values[ours].length === 0) return Number.NaN
   return Math.min(...peers.map(name => median(row.values[name]))) / median(row.values[ours])
 }
 
@@ -33,7 +34,7 @@ export function markdown(table: Table): string {
   const header = ['operation', ...table.subjects, 'best peer ÷ ours']
   const lines = [header, header.map((_, column) => (column === 0 ? '---' : '---:'))]
   for (const row of table.rows) {
-    const figures = table.subjects.map(name => formatted(median(row.values[name]), row.unit))
+    const figures = table.subjects.map(name => formatted(row.values[name], row.unit))
     lines.push([row.operation, ...figures, significant(ratio(table, row))])
   }
   return `${table.title}\n\n${lines.map(cells => `| ${cells.join(' | ')} |`).join('\n')}\n`
@@ -52,7 +53,9 @@ export function plain(table: Table): string {
   return `${table.title}\n\n${lines.join('\n')}\n`
 }
 
-function formatted(value: number, unit: Row['unit']): string {
+function formatted(values: number[], unit: Row['unit']): string {
+  if (values.length === 0) return '–'
+  const value = median(values)
   if (unit === 'bytes') return `${Math.round(value)} B`
   if (value < 1e3) return `${Math.round(value)} ns`
   if (value < 1e6) return `${significant(value / 1e3)} µs`
@@ -61,6 +64,7 @@ function formatted(value: number, unit: Row['unit']): string {
 
 /** Three digits at most. */
 function significant(value: number): string {
+  if (Number.isNaN(value)) return '–'
   if (value >= 100) return value.toFixed(0)
   return value.toFixed(value >= 10 ? 1 : 2)
 }

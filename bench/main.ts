@@ -2,8 +2,9 @@
  * `npm run bench -- [options]`: runs the benchmarks, prints their tables, and on request keeps them.
  *
  *     --only engine|mount    one half
- *     --keys 20000,200000    sizes of the engine's dataset (2000000 takes some minutes more)
- *     --rounds 5             counted rounds
+ *     --keys 20000,200000    sizes of the engine's dataset: multiples of 10,000
+ *     --engines holtfs,lmdb  some of the engines, ours first
+ *     --rounds 3             counted rounds
  *     --dir DIRECTORY        where the stores are made; on the disk that is to be measured
  *     --json FILE            every value of every round
  *     --update-readme        replace the tables in bench/README.md
@@ -22,8 +23,9 @@ import { updateReadme } from './readme.ts'
 const { values: given } = parseArgs({
   options: {
     only: { type: 'string' },
-    keys: { type: 'string', default: '20000,200000' },
-    rounds: { type: 'string', default: '5' },
+    keys: { type: 'string', default: '20000,200000,2000000' },
+    engines: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
     dir: { type: 'string', default: tmpdir() },
     json: { type: 'string' },
     'update-readme': { type: 'boolean', default: false },
@@ -36,7 +38,8 @@ const scratch = mkdtempSync(join(given.dir, 'holtfs-bench-'))
 const rounds = Number(given.rounds)
 const tables: { engine?: Table[]; mount?: Table[] } = {}
 try {
-  if (given.only !== 'mount') tables.engine = await benchEngines(scratch, given.keys.split(',').map(Number), rounds)
+  if (given.only !== 'mount')
+    tables.engine = await benchEngines(scratch, given.engines?.split(','), given.keys.split(',').map(Number), rounds)
   if (given.only !== 'engine') tables.mount = await benchMounts(scratch, rounds)
 } finally {
   rmSync(scratch, { recursive: true, force: true })

@@ -49,7 +49,7 @@ async function ask(clients: Map<string, PeerProcess>, rounds: number): Promise<R
       for (const [name, client] of clients) {
         if (COLD.test(operation)) dropCaches()
         const figure = await client.ask(operation)
-        if (round > 0) values[name].push(figure)
+        if (round > 0 && figure !== undefined) values[name].push(figure)
       }
     }
   }

@@ -3,7 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 interface Answer {
-  figure?: number
+  /** null where there is nothing to measure. */
+  figure?: number | null
   names?: string[]
   error?: string
 }
@@ -28,11 +29,12 @@ export class PeerProcess {
     return peer
   }
 
-  async ask(question: string): Promise<number> {
+  /** undefined when the peer has no such thing. */
+  async ask(question: string): Promise<number | undefined> {
     this.#child.send(question)
     const { figure } = await this.#answer()
     if (figure === undefined) throw new Error(`${this.#title} gave no figure for ${question}`)
-    return figure
+    return figure ?? undefined
   }
 
   #answer(): Promise<Answer> {

@@ -1,20 +1,24 @@
 /** holtfs as it is published: the compiled library, with its defaults (durability `process`, a background thread). */
 import type { Tree } from '../../src/index.ts'
-import type { BenchRecord, BenchStore } from './store.ts'
+import { type BenchRecord, type BenchStore, CACHE_BYTES, LOAD_BATCH, type RecordPair } from './store.ts'
 
 const library = new URL('../../dist/index.js', import.meta.url).href
 const { openTree }: typeof import('../../src/index.ts') = await import(library)
 
+const NOTHING = new Uint8Array(0)
+
 export function openHoltfs(directory: string): BenchStore {
-  return new HoltfsStore(openTree(directory))
+  return new HoltfsStore(openTree(directory, { poolBytes: CACHE_BYTES }))
 }
 
 class HoltfsStore implements BenchStore {
   readonly #tree: Tree
+  readonly #cursor: ReturnType<Tree['cursor']>
   readonly #value = Buffer.alloc(4096)
 
   constructor(tree: Tree) {
     this.#tree = tree
+    this.#cursor = tree.cursor()
   }
 
   get(key: Buffer): Uint8Array | undefined {
@@ -26,18 +30,18 @@ class HoltfsStore implements BenchStore {
     return length < 0 ? -1 : length + this.#value[0]
   }
 
-  put(key: Buffer, value: Buffer): void {
+  put(key: Buffer, value: Buffer): undefined {
     this.#tree.put(key, value)
   }
 
-  putAll(keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer): void {
+  putAll(keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer): undefined {
     this.#tree.atomic(batch => {
       for (let i = from; i < to; i++) batch.put(keys[i], valueAt(i))
     })
   }
 
-  delete(key: Buffer): boolean {
-    return this.#tree.delete(key)
+  delete(key: Buffer): undefined {
+    this.#tree.delete(key)
   }
 
   list(prefix: Buffer, limit: number): BenchRecord[] {
@@ -48,6 +52,30 @@ class HoltfsStore implements BenchStore {
     return found
   }
 
+  listKeys(prefix: Buffer, limit: number): Uint8Array[] {
+    const found: Uint8Array[] = []
+    for (const entry of this.#tree.range({ prefix, limit, keysOnly: true })) {
+      if (entry.key !== undefined) found.push(entry.key)
+    }
+    return found
+  }
+
+  scan(prefix: Buffer, limit: number): number {
+    const cursor = this.#cursor
+    let sum = 0
+    cursor.seek(prefix, prefix.length, NOTHING, 0)
+    for (let n = 0; n < limit && cursor.next(); n++) sum += cursor.key[cursor.keyLength - 1] + cursor.value[0]
+    return sum
+  }
+
+  scanKeys(prefix: Buffer, limit: number): number {
+    const cursor = this.#cursor
+    let sum = 0
+    cursor.seek(prefix, prefix.length, NOTHING, 0, -1, true, true)
+    for (let n = 0; n < limit && cursor.next(); n++) sum += cursor.key[cursor.keyLength - 1]
+    return sum
+  }
+
   listDirectories(prefix: Buffer, after: Buffer, limit: number): Uint8Array[] {
     const found: Uint8Array[] = []
     for (const entry of this.#tree.range({ prefix, startAfter: after, delimiter: '/', limit, keysOnly: true })) {
@@ -56,12 +84,32 @@ class HoltfsStore implements BenchStore {
     return found
   }
 
-  rename(from: Buffer, to: Buffer): void {
+  rename(from: Buffer, to: Buffer): undefined {
     if (!this.#tree.rename(from, to)) throw new Error('rename: no such record')
   }
 
-  renamePrefix(from: Buffer, to: Buffer): void {
+  renamePrefix(from: Buffer, to: Buffer): undefined {
     if (!this.#tree.renamePrefix(from, to)) throw new Error('renamePrefix: nothing there')
+  }
+
+  load(records: Iterable<RecordPair>): undefined {
+    const iterator = records[Symbol.iterator]()
+    let last = false
+    while (!last) {
+      this.#tree.atomic(batch => {
+        for (let n = 0; n < LOAD_BATCH; n++) {
+          const { done, value } = iterator.next()
+          last = done === true
+          if (last) break
+          batch.put(value[0], value[1])
+        }
+      })
+    }
+  }
+
+  compact(): undefined {
+    this.#tree.compact()
+    this.#tree.checkpoint()
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,19 @@
 /**
- * SQLite through `better-sqlite3`: a write-ahead log, one table without row ids, prepared statements, caches as large as
- * the pool of holtfs. With either level of `synchronous` a commit survives the death of the process; OFF never syncs,
- * NORMAL syncs when its log is copied back into the database.
+ * SQLite through `better-sqlite3`: a write-ahead log that is never synced, one table without row ids, prepared
+ * statements. An exclusive lock keeps the index of the log in the heap; small pages make the log of one change short.
  */
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { type BenchRecord, type BenchStore, endOf } from './store.ts'
+import {
+  type BenchRecord,
+  type BenchStore,
+  CACHE_BYTES,
+  endOf,
+  LOAD_BATCH,
+  type RecordPair,
+  sumOfKeys,
+  sumOfRecords,
+} from './store.ts'
 
 interface Statement {
   run(...values: unknown[]): { changes: number }
@@ -18,7 +26,6 @@ interface Database {
   pragma(text: string): unknown
   exec(sql: string): void
   prepare(sql: string): Statement
-  transaction<A extends unknown[]>(change: (...values: A) => void): (...values: A) => void
   close(): void
 }
 
@@ -36,12 +43,13 @@ const LIST_DIRECTORIES = `
   )
   SELECT name FROM names WHERE name IS NOT NULL`
 
-export function openSqlite(directory: string, synchronous: 'NORMAL' | 'OFF'): BenchStore {
+export function openSqlite(directory: string): BenchStore {
   const db = new SqliteDatabase(join(directory, 'data.db'))
   db.pragma('page_size = 4096')
+  db.pragma('locking_mode = EXCLUSIVE')
   db.pragma('journal_mode = WAL')
-  db.pragma(`synchronous = ${synchronous}`)
-  db.pragma('cache_size = -262144')
+  db.pragma('synchronous = OFF')
+  db.pragma(`cache_size = -${CACHE_BYTES / 1024}`)
   db.pragma('mmap_size = 1073741824')
   db.pragma('temp_store = MEMORY')
   db.exec('CREATE TABLE IF NOT EXISTS records (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID')
@@ -50,29 +58,31 @@ export function openSqlite(directory: string, synchronous: 'NORMAL' | 'OFF'): Be
 
 class SqliteStore implements BenchStore {
   readonly #db: Database
+  readonly #begin: Statement
+  readonly #commit: Statement
   readonly #get: Statement
   readonly #put: Statement
   readonly #delete: Statement
   readonly #list: Statement
+  readonly #listKeys: Statement
   readonly #directories: Statement
   readonly #rename: Statement
   readonly #renamePrefix: Statement
-  readonly #putAll: (keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer) => void
 
   constructor(db: Database) {
     this.#db = db
+    this.#begin = db.prepare('BEGIN')
+    this.#commit = db.prepare('COMMIT')
     this.#get = db.prepare('SELECT v FROM records WHERE k = ?').pluck()
     this.#put = db.prepare('INSERT INTO records VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v')
     this.#delete = db.prepare('DELETE FROM records WHERE k = ?')
     this.#list = db.prepare('SELECT k AS key, v AS value FROM records WHERE k >= ? AND k < ? ORDER BY k LIMIT ?')
+    this.#listKeys = db.prepare('SELECT k FROM records WHERE k >= ? AND k < ? ORDER BY k LIMIT ?').pluck()
     this.#directories = db.prepare(LIST_DIRECTORIES).pluck()
     this.#rename = db.prepare('UPDATE records SET k = ? WHERE k = ?')
     this.#renamePrefix = db.prepare(
       'UPDATE records SET k = CAST(@to || substr(k, @skip + 1) AS BLOB) WHERE k >= @from AND k < @end',
     )
-    this.#putAll = db.transaction((keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer) => {
-      for (let i = from; i < to; i++) this.#put.run(keys[i], valueAt(i))
-    })
   }
 
   get(key: Buffer): Uint8Array | undefined {
@@ -84,20 +94,34 @@ class SqliteStore implements BenchStore {
     return value === undefined ? -1 : value.length + value[0]
   }
 
-  put(key: Buffer, value: Buffer): void {
+  put(key: Buffer, value: Buffer): undefined {
     this.#put.run(key, value)
   }
 
-  putAll(keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer): void {
-    this.#putAll(keys, from, to, valueAt)
+  putAll(keys: Buffer[], from: number, to: number, valueAt: (index: number) => Buffer): undefined {
+    this.#begin.run()
+    for (let i = from; i < to; i++) this.#put.run(keys[i], valueAt(i))
+    this.#commit.run()
   }
 
-  delete(key: Buffer): boolean {
-    return this.#delete.run(key).changes === 1
+  delete(key: Buffer): undefined {
+    this.#delete.run(key)
   }
 
   list(prefix: Buffer, limit: number): BenchRecord[] {
     return this.#list.all(prefix, endOf(prefix), limit) as BenchRecord[]
+  }
+
+  listKeys(prefix: Buffer, limit: number): Buffer[] {
+    return this.#listKeys.all(prefix, endOf(prefix), limit) as Buffer[]
+  }
+
+  scan(prefix: Buffer, limit: number): number {
+    return sumOfRecords(this.list(prefix, limit))
+  }
+
+  scanKeys(prefix: Buffer, limit: number): number {
+    return sumOfKeys(this.listKeys(prefix, limit))
   }
 
   listDirectories(prefix: Buffer, after: Buffer, limit: number): Uint8Array[] {
@@ -109,13 +133,29 @@ class SqliteStore implements BenchStore {
     }) as Buffer[]
   }
 
-  rename(from: Buffer, to: Buffer): void {
+  rename(from: Buffer, to: Buffer): undefined {
     if (this.#rename.run(to, from).changes !== 1) throw new Error('rename: no such record')
   }
 
-  renamePrefix(from: Buffer, to: Buffer): void {
+  renamePrefix(from: Buffer, to: Buffer): undefined {
     const { changes } = this.#renamePrefix.run({ from, to, skip: from.length, end: endOf(from) })
     if (changes === 0) throw new Error('renamePrefix: nothing there')
+  }
+
+  load(records: Iterable<RecordPair>): undefined {
+    let staged = 0
+    this.#begin.run()
+    for (const [key, value] of records) {
+      this.#put.run(key, value)
+      if (++staged % LOAD_BATCH !== 0) continue
+      this.#commit.run()
+      this.#begin.run()
+    }
+    this.#commit.run()
+  }
+
+  compact(): undefined {
+    this.#db.exec('VACUUM')
   }
 
   async close(): Promise<void> {
