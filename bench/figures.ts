@@ -6,12 +6,14 @@ export interface Table {
   subjects: string[]
   /** Subjects that the last column does not compare with. */
   notCompared?: string[]
+  /** Instead of peers, the subjects are ourselves with more and more of something: each is divided by the first. */
+  scaling?: boolean
   rows: Row[]
 }
 
 export interface Row {
   operation: string
-  unit: 'ns' | 'bytes'
+  unit: 'ns' | 'bytes' | 'a second'
   /** One value a round; none where a subject has no such thing. */
   values: Record<string, number[]>
 }
@@ -30,12 +32,22 @@ export function ratio(table: Table, row: Row): number {
   return Math.min(...peers.map(name => median(row.values[name]))) / median(row.values[ours])
 }
 
+function comparisons(table: Table): { header: string; of: (row: Row) => number }[] {
+  if (!table.scaling) return [{ header: 'best peer ÷ ours', of: row => ratio(table, row) }]
+  const [first, ...more] = table.subjects
+  return more.map(name => ({
+    header: `${name} ÷ ${first}`,
+    of: row => median(row.values[name]) / median(row.values[first]),
+  }))
+}
+
 export function markdown(table: Table): string {
-  const header = ['operation', ...table.subjects, 'best peer ÷ ours']
+  const compared = comparisons(table)
+  const header = ['operation', ...table.subjects, ...compared.map(({ header }) => header)]
   const lines = [header, header.map((_, column) => (column === 0 ? '---' : '---:'))]
   for (const row of table.rows) {
     const figures = table.subjects.map(name => formatted(row.values[name], row.unit))
-    lines.push([row.operation, ...figures, significant(ratio(table, row))])
+    lines.push([row.operation, ...figures, ...compared.map(({ of }) => significant(of(row)))])
   }
   return `${table.title}\n\n${lines.map(cells => `| ${cells.join(' | ')} |`).join('\n')}\n`
 }
@@ -57,6 +69,7 @@ function formatted(values: number[], unit: Row['unit']): string {
   if (values.length === 0) return '–'
   const value = median(values)
   if (unit === 'bytes') return `${Math.round(value)} B`
+  if (unit === 'a second') return `${significant(value / 1e3)} k/s`
   if (value < 1e3) return `${Math.round(value)} ns`
   if (value < 1e6) return `${significant(value / 1e3)} µs`
   return value < 1e9 ? `${significant(value / 1e6)} ms` : `${significant(value / 1e9)} s`

@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- [options]`: runs the benchmarks, prints their tables, and on request keeps them.
  *
- *     --only engine|mount    one half
+ *     --only engine          one part: engine, threads or mount
  *     --keys 20000,200000    sizes of the engine's dataset: multiples of 10,000
  *     --engines holtfs,lmdb  some of the engines, ours first
  *     --rounds 3             counted rounds
@@ -19,6 +19,7 @@ import { plain, type Table } from './figures.ts'
 import { describeMachine } from './machine.ts'
 import { benchMounts } from './mount.ts'
 import { updateReadme } from './readme.ts'
+import { benchThreads } from './threads.ts'
 
 const { values: given } = parseArgs({
   options: {
@@ -36,14 +37,19 @@ const { values: given } = parseArgs({
 const machine = describeMachine()
 const scratch = mkdtempSync(join(given.dir, 'holtfs-bench-'))
 const rounds = Number(given.rounds)
-const tables: { engine?: Table[]; mount?: Table[] } = {}
+const parts: Record<string, () => Promise<Table[]>> = {
+  engine: () => benchEngines(scratch, given.engines?.split(','), given.keys.split(',').map(Number), rounds),
+  threads: () => benchThreads(scratch, rounds),
+  mount: () => benchMounts(scratch, rounds),
+}
+const tables: Record<string, Table[]> = {}
 try {
-  if (given.only !== 'mount')
-    tables.engine = await benchEngines(scratch, given.engines?.split(','), given.keys.split(',').map(Number), rounds)
-  if (given.only !== 'engine') tables.mount = await benchMounts(scratch, rounds)
+  for (const [name, run] of Object.entries(parts)) {
+    if (given.only === undefined || given.only === name) tables[name] = await run()
+  }
 } finally {
   rmSync(scratch, { recursive: true, force: true })
 }
-for (const table of [...(tables.engine ?? []), ...(tables.mount ?? [])]) process.stdout.write(`${plain(table)}\n`)
+for (const table of Object.values(tables).flat()) process.stdout.write(`${plain(table)}\n`)
 if (given.json !== undefined) writeFileSync(given.json, JSON.stringify({ machine, rounds, ...tables }, undefined, 1))
 if (given['update-readme']) updateReadme(machine, rounds, tables, given.note)

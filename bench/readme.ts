@@ -6,12 +6,7 @@ import type { Machine } from './machine.ts'
 
 const README = fileURLToPath(new URL('./README.md', import.meta.url))
 
-export function updateReadme(
-  machine: Machine,
-  rounds: number,
-  tables: { engine?: Table[]; mount?: Table[] },
-  note: string,
-): void {
+export function updateReadme(machine: Machine, rounds: number, tables: Record<string, Table[]>, note: string): void {
   const { date, processor, cores, memory, kernel, node } = machine
   const where = `Run of ${date}: ${processor}, ${cores} cores, ${memory}, Linux ${kernel}, Node ${node}; ${rounds} rounds.`
   let text = readFileSync(README, 'utf8')

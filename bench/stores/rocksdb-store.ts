@@ -47,7 +47,7 @@ const { RocksLevel }: { RocksLevel: new (directory: string) => Database } = crea
 )
 
 const SLASH = 0x2f
-const RANGE = { keyEncoding: 'buffer', valueEncoding: 'buffer', fillCache: true, asyncIO: false }
+const RANGE = { keyEncoding: 'buffer', valueEncoding: 'buffer', fillCache: true }
 
 export async function openRocksdb(directory: string): Promise<BenchStore> {
   const db = new RocksLevel(directory)
@@ -56,7 +56,6 @@ export async function openRocksdb(directory: string): Promise<BenchStore> {
     compression: false,
     walCompression: false,
     cacheSize: CACHE_BYTES,
-    optimize: 'point-lookup',
   })
   return new RocksdbStore(db)
 }
