@@ -29,7 +29,8 @@ export class EngineLifecycle {
   /** The store that was loaded last, closed. */
   #loaded: string | undefined
   #killed = 0
-  #coldFrom = 0
+  /** Cold gets so far. */
+  #read = 0
 
   constructor(engine: string, open: OpenStore, dataset: Dataset, scratch: string) {
     this.#engine = engine
@@ -112,8 +113,8 @@ export class EngineLifecycle {
   async coldGet(): Promise<number | undefined> {
     if (!mayDropCaches()) return undefined
     const { order, count } = this.#dataset
-    const keys = Array.from({ length: COLD_GETS }, (_, n) => this.#dataset.keyOf(order[(this.#coldFrom + n) % count]))
-    this.#coldFrom += COLD_GETS
+    // From the end of the order, away from what was written last: that lies together in some engines.
+    const keys = Array.from({ length: COLD_GETS }, () => this.#dataset.keyOf(order[count - 1 - (this.#read++ % count)]))
     await this.#store.close()
     execFileSync('sync')
     writeFileSync(DROP_CACHES, '1')

@@ -8,7 +8,7 @@ import type { Operation } from './engine-operations.ts'
 import { ENGINES } from './stores/engines.ts'
 
 /** Nanoseconds after which a measurement stops. */
-const BUDGET = 60e6
+const BUDGET = 100e6
 
 const [engine, scratch, countText] = process.argv.slice(2)
 const dataset = new Dataset(Number(countText))

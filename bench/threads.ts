@@ -10,7 +10,7 @@ import { startThread } from '../src/thread.ts'
 import { Dataset } from './dataset.ts'
 import type { Row, Table } from './figures.ts'
 import { SortedRecords } from './sorted-records.ts'
-import { CACHE_BYTES, LOAD_BATCH } from './stores/store.ts'
+import { CACHE_BYTES } from './stores/store.ts'
 import { type ThreadAnswer, type ThreadData, type ThreadTask, WORKLOADS } from './threads-worker.ts'
 
 const library = new URL('../dist/index.js', import.meta.url).href
@@ -25,16 +25,7 @@ const DURATION = 200
 export async function benchThreads(scratch: string, rounds: number): Promise<Table[]> {
   const directory = mkdtempSync(join(scratch, 'threads-'))
   const store = openStore(directory, { poolBytes: CACHE_BYTES })
-  const dataset = new Dataset(RECORDS)
-  const records = new SortedRecords(dataset)[Symbol.iterator]()
-  for (let filled = 0; filled < dataset.total; filled += LOAD_BATCH) {
-    store.tree.atomic(batch => {
-      for (let n = 0; n < LOAD_BATCH; n++) {
-        const [key, value] = records.next().value!
-        batch.put(key, value)
-      }
-    })
-  }
+  store.tree.load(new SortedRecords(new Dataset(RECORDS)))
   const workers: Worker[] = []
   const most = Math.max(...WORKERS)
   try {

@@ -1,6 +1,6 @@
 /** holtfs as it is published: the compiled library, with its defaults (durability `process`, a background thread). */
 import type { Tree } from '../../src/index.ts'
-import { type BenchRecord, type BenchStore, CACHE_BYTES, LOAD_BATCH, type RecordPair } from './store.ts'
+import { type BenchRecord, type BenchStore, CACHE_BYTES, type RecordPair } from './store.ts'
 
 const library = new URL('../../dist/index.js', import.meta.url).href
 const { openTree }: typeof import('../../src/index.ts') = await import(library)
@@ -93,18 +93,7 @@ class HoltfsStore implements BenchStore {
   }
 
   load(records: Iterable<RecordPair>): undefined {
-    const iterator = records[Symbol.iterator]()
-    let last = false
-    while (!last) {
-      this.#tree.atomic(batch => {
-        for (let n = 0; n < LOAD_BATCH; n++) {
-          const { done, value } = iterator.next()
-          last = done === true
-          if (last) break
-          batch.put(value[0], value[1])
-        }
-      })
-    }
+    this.#tree.load(records)
   }
 
   compact(): undefined {
