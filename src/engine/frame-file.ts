@@ -5,7 +5,6 @@
  */
 import { crc32 } from 'node:zlib'
 import { HoltError } from '../errors.ts'
-import type { Storage } from '../journal/storage.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, PAGE_SIZE } from '../limits.ts'
 import {
   FORMAT_VERSION,
@@ -18,18 +17,19 @@ import {
   H_PAGE_CRCS,
   H_USED,
 } from './layout.ts'
+import type { FrameStorage } from './scratch.ts'
 
 const PAGES = FRAME_SIZE / PAGE_SIZE
 
 export class FrameFile {
-  readonly #storage: Storage
+  readonly #storage: FrameStorage
   readonly #fd: number
   /** Private copy in which an image is sealed, so that the pool's frame may change while it is written. */
   readonly #scratch = new Uint8Array(FRAME_SIZE)
   readonly #words = new Uint32Array(this.#scratch.buffer)
   readonly #pages: Uint8Array[] = []
 
-  constructor(storage: Storage, fd: number) {
+  constructor(storage: FrameStorage, fd: number) {
     this.#storage = storage
     this.#fd = fd
     for (let page = 0; page < PAGES; page++) {

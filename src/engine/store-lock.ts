@@ -1,42 +1,58 @@
 /**
- * One writer a store: an flock on the store directory itself, which no one can replace under us and which the kernel
- * drops when the process dies, however it dies. The pid in the file `lock` is only there to be named.
+ * One writer a store, or any number of readers: an flock on the store directory itself, which no one can replace under
+ * us and which the kernel drops when the process dies, however it dies. The pid in the file `lock` is only there to be
+ * named; readers write nothing.
  */
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import koffi from 'koffi'
 import { HoltError } from '../errors.ts'
 
+/** Names the writer. */
+const LOCK = 'lock'
+
+const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
 
 const flock = koffi.load(null).func('int flock(int fd, int operation)') as (fd: number, operation: number) => number
 
-/** Takes the lock; returns the descriptor that holds it. Throws HOLT_LOCKED naming the holder. */
-export function lockStore(directory: string): number {
+/** Takes the lock, a shared one to read; returns the descriptor that holds it. Throws HOLT_LOCKED naming the holder. */
+export function lockStore(directory: string, readOnly: boolean): number {
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
-  if (flock(fd, LOCK_EX | LOCK_NB) !== 0) {
+  if (flock(fd, (readOnly ? LOCK_SH : LOCK_EX) | LOCK_NB) !== 0) {
     closeSync(fd)
-    throw new HoltError(
-      'HOLT_LOCKED',
-      `${directory} is in use by process ${holder(directory)}: unmount it or end that process first`,
-    )
+    throw new HoltError('HOLT_LOCKED', `${directory} is in use by ${holder(directory)}: unmount it or end that first`)
   }
+  if (readOnly) return fd
   const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
-  const named = openSync(join(directory, 'lock'), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
+  const named = openSync(join(directory, LOCK), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
   writeSync(named, `${process.pid}\n`)
   closeSync(named)
   return fd
 }
 
+/** The writer, if it still lives; readers leave no name. */
 function holder(directory: string): string {
   try {
-    return readFileSync(join(directory, 'lock'), 'utf8').trim() || 'unknown'
-  } catch {
-    return 'unknown'
+    const pid = Number(readFileSync(join(directory, LOCK), 'utf8'))
+    if (pid > 0) {
+      process.kill(pid, 0)
+      return `process ${pid}`
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EPERM') return 'a process of another user'
   }
+  return 'a process that has it open, perhaps read-only'
 }
 
-export function unlockStore(fd: number): void {
+export function unlockStore(directory: string, fd: number, readOnly: boolean): void {
+  if (!readOnly) {
+    try {
+      truncateSync(join(directory, LOCK))
+    } catch {
+      // Somebody removed it: it held a name, nothing else.
+    }
+  }
   closeSync(fd)
 }

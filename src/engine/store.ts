@@ -20,10 +20,12 @@ import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
 import { createManifest, hasManifest, type ManifestState, readManifest } from './manifest.ts'
 import { hostError, Pool } from './pool.ts'
+import { createScratch, overScratch, type Scratch } from './scratch.ts'
 import {
   C_BLOB_HIGH,
   C_CLOSED,
   C_DISK_HIGH,
+  C_DISK_HINT,
   C_EPOCH,
   C_FAILED,
   C_MANIFEST_SIZE,
@@ -41,8 +43,9 @@ export interface StoreOptions {
   /** What an acknowledged change survives. Default `process`. */
   durability?: Durability
   /**
-   * Refuse changes with HOLT_READ_ONLY. No file is changed but `lock`, and unused slots of frames.dat when the log is
-   * larger than the pool.
+   * Refuse changes with HOLT_READ_ONLY. The log is replayed in memory, and in a temporary file where the pool is too
+   * small for what it changes; no file of the store is touched. Several processes may have a store open like this at
+   * once, while none writes to it.
    */
   readOnly?: boolean
   /** Run checkpoint rounds and the periodic sync in a worker thread; else in the writing thread. Default true. */
@@ -59,6 +62,8 @@ export interface StoreHandle {
   engine: EngineShared
   journal: JournalShared
   framesFd: number
+  /** Of a read-only store. */
+  scratch: Scratch | undefined
   durability: Durability
   readOnly: boolean
   segmentBytes: number
@@ -96,6 +101,7 @@ export function openStore(directory?: string, options: StoreOptions = {}): Store
     engine,
     journal: createJournalShared(),
     framesFd: -1,
+    scratch: undefined,
     durability: options.durability ?? 'process',
     readOnly: options.readOnly ?? false,
     segmentBytes: options.segmentBytes ?? WAL_SEGMENT,
@@ -112,8 +118,7 @@ export function openStore(directory?: string, options: StoreOptions = {}): Store
 
 /** Opens a tree that another thread has opened already; its handle may be posted between threads. */
 export function attachStore(handle: StoreHandle, storage: Storage = hostStorage): Tree {
-  const file = handle.directory === undefined ? undefined : new FrameFile(storage, handle.framesFd)
-  const pool = new Pool(handle.engine, file)
+  const pool = new Pool(handle.engine, handle.directory === undefined ? undefined : framesOf(handle, storage))
   const gate = new Gate(pool.control)
   if (handle.directory === undefined || handle.readOnly) return new Tree({ pool, gate, readOnly: handle.readOnly })
   const journal = Journal.attach(storage, join(handle.directory, WAL), handle.journal, handle)
@@ -126,6 +131,11 @@ export function attachStore(handle: StoreHandle, storage: Storage = hostStorage)
     readOnly: handle.readOnly,
     background: handle.background,
   })
+}
+
+function framesOf(handle: StoreHandle, storage: Storage): FrameFile {
+  const { framesFd, scratch } = handle
+  return new FrameFile(scratch === undefined ? storage : overScratch(storage, scratch), framesFd)
 }
 
 class FileStore implements Store {
@@ -144,7 +154,7 @@ class FileStore implements Store {
     this.#handle = handle
     const what = `cannot open ${directory}`
     atHost(what, () => prepareDirectory(directory, storage, handle.readOnly))
-    this.#lockFd = atHost(what, () => lockStore(directory))
+    this.#lockFd = atHost(what, () => lockStore(directory, handle.readOnly))
     try {
       handle.directory = directory
       this.#journal = this.#recover()
@@ -152,8 +162,7 @@ class FileStore implements Store {
       this.tree.onClose = () => this.close()
       this.#maintenance = handle.background && this.#journal !== undefined ? new Maintenance(handle) : undefined
     } catch (error) {
-      if (handle.framesFd >= 0) storage.close(handle.framesFd)
-      unlockStore(this.#lockFd)
+      this.#letGo()
       throw error
     }
   }
@@ -173,10 +182,11 @@ class FileStore implements Store {
     }
     const manifest = readManifest(storage, directory)
     const mayBeNew = manifest.slots.size === 0
-    handle.framesFd = atHost('cannot open frames.dat', () => openFrames(storage, directory, mayBeNew))
-    const file = new FrameFile(storage, handle.framesFd)
-    const pool = new Pool(handle.engine, file)
+    handle.framesFd = atHost('cannot open frames.dat', () => openFrames(storage, directory, mayBeNew, handle.readOnly))
+    if (handle.readOnly) handle.scratch = atHost('cannot make a temporary file', () => scratchFor(storage, manifest))
+    const pool = new Pool(handle.engine, framesOf(handle, storage))
     mapSlots(pool, manifest)
+    if (handle.scratch !== undefined) pool.control[C_DISK_HINT] = handle.scratch.from
     pool.openRoot()
     const gate = new Gate(pool.control)
     const apply = new Apply(pool, gate)
@@ -204,10 +214,16 @@ class FileStore implements Store {
       try {
         journal?.close()
       } finally {
-        this.#storage.close(this.#handle.framesFd)
-        unlockStore(this.#lockFd)
+        this.#letGo()
       }
     }
+  }
+
+  #letGo(): void {
+    const { framesFd, scratch, readOnly } = this.#handle
+    if (framesFd >= 0) this.#storage.close(framesFd)
+    if (scratch !== undefined) this.#storage.close(scratch.fd)
+    unlockStore(this.directory, this.#lockFd, readOnly)
   }
 }
 
@@ -255,11 +271,18 @@ function syncAncestors(directory: string): void {
   }
 }
 
-function openFrames(storage: Storage, directory: string, mayBeNew: boolean): number {
+function scratchFor(storage: Storage, manifest: ManifestState): Scratch {
+  let from = 0
+  for (const slot of manifest.slots.values()) from = Math.max(from, slot)
+  return createScratch(storage, from)
+}
+
+function openFrames(storage: Storage, directory: string, mayBeNew: boolean, readOnly: boolean): number {
   const fresh = !storage.list(directory).includes(FRAMES)
   if (fresh && !mayBeNew) {
     throw new HoltError('HOLT_CORRUPT_FRAME', `${join(directory, FRAMES)} is missing: restore the store from a backup`)
   }
+  if (readOnly) return fresh ? -1 : storage.open(join(directory, FRAMES), constants.O_RDONLY)
   const fd = storage.open(join(directory, FRAMES), constants.O_RDWR | constants.O_CREAT)
   if (fresh) storage.syncDirectory(directory)
   return fd
