@@ -22,6 +22,7 @@ export type HoltErrorCode =
   | 'HOLT_NOT_A_STORE'
   | 'HOLT_READ_ONLY'
   | 'HOLT_VALUE_TOO_LONG'
+  | 'HOLT_VIEW_EXPIRED'
 
 /** `not-applied`: nothing changed. `unknown`: reopen the store to learn whether the change is there. */
 export type Applied = 'not-applied' | 'unknown'

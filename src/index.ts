@@ -17,6 +17,7 @@ export {
   Tree,
   type TreeRecord,
 } from './engine/tree.ts'
+export type { View } from './engine/view.ts'
 export { type Applied, HoltError, type HoltErrorCode } from './errors.ts'
 export { type MountStoreOptions as MountOptions, mountStore as mount } from './fs/mount-store.ts'
 export type { Durability } from './journal/journal.ts'

@@ -46,6 +46,13 @@ export const MIN_POOL_FRAMES = 8
 /** Most frames a pool may have: byte indexes stay below 2^31. */
 export const MAX_POOL_FRAMES = 4095 - 1
 
+/** Most views that may be open at a time; the oldest expires when another one is opened. */
+export const MAX_VIEWS = 8
+/** Of a pool's frames, one in so many may hold an image that only views need. */
+export const VIEW_IMAGE_SHARE = 4
+/** Slots of frames.dat that are held for views: at most so many times the frames of the pool. */
+export const VIEW_DISK_FACTOR = 4
+
 /** Largest file kept inline in the tree, in bytes. */
 export const MAX_INLINE = 8 * 1024
 /** Longest file name in bytes. */
@@ -67,5 +74,6 @@ assertLimit(
   'no frame could be read by its routing region',
 )
 assertLimit(MAX_RECORD * 2 <= WAL_BUFFER, 'the WAL buffer must hold two of the largest records')
+assertLimit(MAX_VIEWS <= 30, 'a set of views does not fit a word')
 assertLimit(MAX_PATH + 2 <= MAX_KEY, 'a path does not fit a key')
 assertLimit(MAX_INLINE <= MAX_VALUE, 'an inline file does not fit a value')

@@ -6,7 +6,8 @@
  * that writes a checkpoint round runs beside it; the two meet only in `cut` and in `disk`.
  *
  * A slot is free when `blobOf` and `cut` are both 0. `cut` = 1 means a round still has to copy this image: it must not
- * be changed, so a writer moves the live frame to another slot first (copy-aside) and leaves the image behind (I4).
+ * be changed, so a writer moves the live frame to another slot first (copy-aside) and leaves the image behind (I4). A
+ * slot whose `blobOf` is negative holds an image for views: `view-table.ts`.
  */
 import { HoltError } from '../errors.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_BLOBS } from '../limits.ts'
@@ -38,12 +39,14 @@ import {
   C_SLOT_FREED,
   C_SPARE,
   C_TICK,
+  C_VIEWS,
   CONTROL_WORDS,
   COUNTERS,
   type CounterName,
   type EngineShared,
   NUMBERS,
 } from './shared.ts'
+import { ViewTable } from './view-table.ts'
 
 /** Blob id of the tree's root frame; ids start here, 0 means none. */
 export const ROOT_BLOB = 1
@@ -83,6 +86,7 @@ export class Pool {
   /** 1 for a blob that the maintenance should look at; lossy (see {@link noteBlob}). */
   readonly notes: Uint8Array
   readonly disk: DiskSlots
+  readonly views: ViewTable
   readonly control: Int32Array
   readonly numbers: Float64Array
   readonly file: FrameFile | undefined
@@ -112,6 +116,7 @@ export class Pool {
     this.imageOf = new Int32Array(shared.blobs, MAX_BLOBS * 16, MAX_BLOBS)
     this.control = new Int32Array(shared.control, 0, CONTROL_WORDS)
     this.disk = new DiskSlots(shared.disk, this.control)
+    this.views = new ViewTable(shared, this.control, this.disk, this.blobOf, this.version)
     this.numbers = new Float64Array(shared.control, CONTROL_WORDS * 4, NUMBERS)
     this.file = file
     this.#pinned = new Int32Array(n)
@@ -142,7 +147,7 @@ export class Pool {
 
   /**
    * Makes the frame in `slot` changeable and marks it as being changed: readers that meet it wait or restart.
-   * Returns the slot where it now is: another one when a round still needs the old image.
+   * Returns the slot where it now is: another one when a round or a view still needs the old image.
    */
   beginWrite(slot: number): number {
     if (this.mustCopyAside(slot)) slot = this.#copyAside(slot)
@@ -150,9 +155,10 @@ export class Pool {
     return slot
   }
 
-  /** Whether the frame in `slot` has to move before it can be changed: not for the shared side of the gate. */
+  /** Whether a round or a view needs the frame in `slot` as it is: not for the shared side of the gate to change. */
   mustCopyAside(slot: number): boolean {
-    return Atomics.load(this.cut, slot) !== 0
+    if (Atomics.load(this.cut, slot) !== 0) return true
+    return this.control[C_VIEWS] !== 0 && this.views.lacking(this.blobOf[slot]) !== 0
   }
 
   /** On the shared side of the gate: marks the frame as being changed if its version is still the even `version`. */
@@ -176,10 +182,13 @@ export class Pool {
 
   #copyAside(slot: number): number {
     this.pin(slot)
-    const to = this.takeSlot(false)
-    if (to < 0) {
-      this.#waitForRound(slot)
-      return slot
+    if (this.dirty[slot] === 0) this.#keepForViews(slot)
+    let to = -1
+    while (to < 0) {
+      if (!this.mustCopyAside(slot)) return slot
+      const isCut = Atomics.load(this.cut, slot) !== 0
+      to = this.takeSlot(!isCut)
+      if (to < 0) this.#waitForRound(slot)
     }
     const base = slot << FRAME_SHIFT
     const used = this.u32[(base + H_USED) >> 2]
@@ -199,15 +208,28 @@ export class Pool {
     }
   }
 
-  /** Makes slot `to`, filled by the caller, the home of the blob in `from`; `from` becomes free or stays as a cut image. */
+  /** Keeps the frame in `slot` for the views that lack it: a clean one on disk; true for one that must stay in memory. */
+  #keepForViews(slot: number): boolean {
+    if (this.control[C_VIEWS] === 0) return false
+    const blob = this.blobOf[slot]
+    if (this.dirty[slot] !== 0) return this.views.keepInMemory(blob, slot)
+    this.views.keepOnDisk(blob, this.diskSlotOf[blob])
+    return false
+  }
+
+  /**
+   * Makes slot `to`, filled by the caller, the home of the blob in `from`; `from` becomes free or stays as the image that
+   * a round or a view needs.
+   */
   relocate(from: number, to: number, isBeingWritten = false): void {
     const blob = this.blobOf[from]
+    const isImage = this.#keepForViews(from)
     this.touch[to] = this.control[C_TICK]
     Atomics.store(this.blobOf, to, blob)
     if (!isBeingWritten) Atomics.add(this.version, from, 1)
     Atomics.store(this.slotOf, blob, to + 1)
     this.dirty[from] = 0
-    Atomics.store(this.blobOf, from, 0)
+    Atomics.store(this.blobOf, from, isImage ? -blob : 0)
     Atomics.add(this.version, from, 1)
   }
 
@@ -222,6 +244,7 @@ export class Pool {
     }
     if (blob >= MAX_BLOBS) throw new HoltError('HOLT_FULL', `the store holds its most blobs, ${MAX_BLOBS}`)
     this.control[C_BLOB_HINT] = blob + 1
+    this.views.create(blob)
     return this.#install(blob)
   }
 
@@ -256,18 +279,20 @@ export class Pool {
   /** Forgets a blob that no parent refers to any more. */
   freeBlob(blob: number): void {
     const resident = this.slotOf[blob]
-    if (resident !== 0) this.#vacate(resident - 1)
+    if (resident !== 0) this.#vacate(resident - 1, this.#keepForViews(resident - 1))
+    else this.views.keepOnDisk(blob, this.diskSlotOf[blob])
     this.setCurrent(blob, 0)
     if (blob < this.control[C_BLOB_HINT]) this.control[C_BLOB_HINT] = blob
     this.count('blobsFreed')
   }
 
-  #vacate(slot: number): void {
+  /** Takes the blob out of its slot, which becomes free or stays as the image that a round or a view needs. */
+  #vacate(slot: number, isImage = false): void {
     const blob = this.blobOf[slot]
     Atomics.add(this.version, slot, 1)
     Atomics.store(this.slotOf, blob, 0)
     this.dirty[slot] = 0
-    Atomics.store(this.blobOf, slot, 0)
+    Atomics.store(this.blobOf, slot, isImage ? -blob : 0)
     Atomics.add(this.version, slot, 1)
   }
 
@@ -313,11 +338,13 @@ export class Pool {
         Atomics.add(this.control, C_TICK, 1)
         if (this.dirty[slot] === 0 || this.file !== undefined) {
           if (this.dirty[slot] !== 0) slot = this.#cleanedOrClean(slot)
-          this.#vacate(slot)
+          if (this.blobOf[slot] < 0) this.views.evict(slot)
+          else this.#vacate(slot)
           this.count('frameEvictions')
           return slot
         }
       }
+      if (!mayFree && this.views.expireForMemory()) continue
       if (!mayFree) throw this.#exhausted()
       if (!wait) return -1
       const seen = Atomics.load(this.control, C_SLOT_FREED)
@@ -350,6 +377,7 @@ export class Pool {
         this.#freeHint = slot + 1 === n ? 0 : slot + 1
         return slot
       }
+      if (blob < 0 && this.views.backing[slot] === 0) continue
       if (blob === ROOT_BLOB || this.#pinned[slot] === this.#pinStamp) continue
       if (clean && this.dirty[slot] !== 0) continue
       if (coldest < 0 || this.touch[slot] < this.touch[coldest]) coldest = slot
@@ -369,25 +397,29 @@ export class Pool {
    */
   reserve(wanted: number): void {
     if (this.control[C_SPARE] >= wanted) return
-    let spare = 0
-    for (let slot = 0; slot < this.frames; slot++) {
-      if (this.#isSpare(slot)) spare++
-    }
+    let spare = this.#countSpare()
     while (spare < wanted) {
-      const slot = this.#coldestDirty()
-      if (slot < 0 || this.file === undefined) {
-        if (this.file === undefined) throw this.#exhausted()
-        break // the rest belongs to a round in flight, which will let go
+      if (this.file === undefined) {
+        if (!this.views.expireForMemory()) throw this.#exhausted()
+        spare = this.#countSpare()
+        continue
       }
+      const slot = this.#coldestDirty()
+      if (slot < 0) break // the rest belongs to a round in flight, which will let go
       this.#writeAhead(slot)
       spare++
     }
     this.control[C_SPARE] = spare
   }
 
-  #isSpare(slot: number): boolean {
-    const blob = this.blobOf[slot]
-    return this.cut[slot] === 0 && blob !== ROOT_BLOB && (blob === 0 || this.dirty[slot] === 0)
+  #countSpare(): number {
+    let spare = 0
+    for (let slot = 0; slot < this.frames; slot++) {
+      const blob = this.blobOf[slot]
+      if (this.cut[slot] !== 0 || blob === ROOT_BLOB) continue
+      if (blob < 0 ? this.views.backing[slot] !== 0 : blob === 0 || this.dirty[slot] === 0) spare++
+    }
+    return spare
   }
 
   #coldestDirty(): number {

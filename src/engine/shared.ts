@@ -2,7 +2,7 @@
  * Everything that the threads of one store share, as SharedArrayBuffers made once at open (DESIGN: threads and shared
  * memory). The handle can be posted to a worker thread; the views over it are made by {@link Pool}.
  */
-import { FRAME_SIZE, MAX_BLOBS, MAX_POOL_FRAMES, MIN_POOL_FRAMES, POOL_PADDING } from '../limits.ts'
+import { FRAME_SIZE, MAX_BLOBS, MAX_POOL_FRAMES, MAX_VIEWS, MIN_POOL_FRAMES, POOL_PADDING } from '../limits.ts'
 
 export interface EngineShared {
   frames: number
@@ -12,6 +12,7 @@ export interface EngineShared {
   /** A byte for each blob id: 1 when the maintenance should look at the blob. */
   notes: SharedArrayBuffer
   disk: SharedArrayBuffer
+  views: SharedArrayBuffer
   control: SharedArrayBuffer
 }
 
@@ -19,9 +20,11 @@ export interface EngineShared {
 export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
 
 /** Arrays of `slots`, each `frames` words long. */
-export const SLOT_ARRAYS = 5
+export const SLOT_ARRAYS = 7
 /** Arrays of `blobs`, each MAX_BLOBS words long. */
 export const BLOB_ARRAYS = 5
+/** Words of `views` for each view, before the words for each view and blob. */
+export const VIEW_ARRAYS = 2
 
 /** Words of `control`. */
 export const C_GATE = 0
@@ -50,6 +53,12 @@ export const C_GATE_WAITERS = 16
 export const C_SEQ_LOCK = 17
 /** 1 when a blob was noted since the notes were last collected. */
 export const C_NOTED = 18
+/** Which views are open, one bit each; how many were ever opened. */
+export const C_VIEWS = 20
+export const C_VIEW_NUMBER = 21
+/** Images in memory that only views need, and references to disk slots for views. */
+export const C_VIEW_IMAGES = 22
+export const C_VIEW_DISK = 23
 /** Statistics: see {@link COUNTERS}. */
 export const C_COUNTERS = 32
 export const CONTROL_WORDS = 128
@@ -81,6 +90,7 @@ export const COUNTERS = [
   'routingHits',
   'routingMisses',
   'bloomNegatives',
+  'viewsExpired',
 ] as const
 
 export type CounterName = (typeof COUNTERS)[number]
@@ -94,6 +104,7 @@ export function createEngineShared(poolBytes: number): EngineShared {
     blobs: new SharedArrayBuffer(BLOB_ARRAYS * MAX_BLOBS * 4),
     notes: new SharedArrayBuffer(MAX_BLOBS),
     disk: new SharedArrayBuffer(MAX_DISK_SLOTS),
+    views: new SharedArrayBuffer(MAX_VIEWS * (VIEW_ARRAYS + MAX_BLOBS) * 4),
     control: new SharedArrayBuffer(CONTROL_WORDS * 4 + NUMBERS * 8),
   }
 }

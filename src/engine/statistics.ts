@@ -1,7 +1,16 @@
 /** What a tree says about itself: gauges read from the tables, counters summed by all threads since the store was opened. */
 import type { Journal, JournalCounters } from '../journal/journal.ts'
 import type { Pool } from './pool.ts'
-import { C_BLOB_HIGH, C_COUNTERS, COUNTERS, type CounterName, N_CHECKPOINT_SEQ, N_MEMORY_SEQ } from './shared.ts'
+import {
+  C_BLOB_HIGH,
+  C_COUNTERS,
+  C_VIEW_DISK,
+  C_VIEW_IMAGES,
+  COUNTERS,
+  type CounterName,
+  N_CHECKPOINT_SEQ,
+  N_MEMORY_SEQ,
+} from './shared.ts'
 
 export interface TreeStatistics {
   /** Seq of the last change, of the last one on the medium, of the last checkpoint. */
@@ -14,6 +23,10 @@ export interface TreeStatistics {
   dirtyFrames: number
   /** Blobs of the tree, resident or not. */
   blobs: number
+  /** Open views; frames in memory and slots of frames.dat that are held for them alone. */
+  views: number
+  viewImages: number
+  viewSlots: number
   counters: Record<CounterName, number>
   journal?: JournalCounters
 }
@@ -22,7 +35,7 @@ export function treeStatistics(pool: Pool, journal: Journal | undefined): TreeSt
   let residentFrames = 0
   let dirtyFrames = 0
   for (let slot = 0; slot < pool.frames; slot++) {
-    if (pool.blobOf[slot] === 0) continue
+    if (pool.blobOf[slot] <= 0) continue
     residentFrames++
     if (pool.dirty[slot] !== 0) dirtyFrames++
   }
@@ -39,6 +52,9 @@ export function treeStatistics(pool: Pool, journal: Journal | undefined): TreeSt
     residentFrames,
     dirtyFrames,
     blobs,
+    views: pool.views.count(),
+    viewImages: pool.control[C_VIEW_IMAGES],
+    viewSlots: pool.control[C_VIEW_DISK],
     counters: counters as Record<CounterName, number>,
     ...(journal === undefined ? {} : { journal: journal.counters() }),
   }

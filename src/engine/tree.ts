@@ -30,6 +30,7 @@ import { C_BLOB_HIGH, C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
 import { failedToApply, SingleChange } from './single-change.ts'
 import { type TreeStatistics, treeStatistics } from './statistics.ts'
 import { Upkeep } from './upkeep.ts'
+import { type View, Views } from './view.ts'
 import { bufferOf } from './walker/bytes.ts'
 import { Cursor } from './walker/cursor.ts'
 import { ANY_VERSION } from './walker/insert.ts'
@@ -88,6 +89,7 @@ export class Tree {
   readonly #inlineRoundBytes: number
   readonly #lookup: Lookup
   readonly #probe: Cursor
+  readonly #views: Views
   readonly #apply: Apply
   readonly #batch = new Batch()
   readonly #single: SingleChange
@@ -112,6 +114,7 @@ export class Tree {
     this.#probe = new Cursor(parts.pool, parts.gate)
     this.#apply = new Apply(parts.pool, parts.gate)
     this.#single = new SingleChange(parts.pool, parts.gate, this.#log, this.#batch)
+    this.#views = new Views(parts.pool, parts.gate, () => this.lastSeq())
     this.#checkpoint =
       parts.journal && parts.storage && parts.directory
         ? new Checkpoint(parts.pool, parts.gate, parts.journal, parts.storage, parts.directory)
@@ -178,6 +181,17 @@ export class Tree {
   /** A reusable cursor for scans that allocate nothing. */
   cursor(): Cursor {
     return new Cursor(this.#pool, this.#gate)
+  }
+
+  /**
+   * Runs `use` with a view: the tree as it is now, and stays for the view, whoever goes on changing it, this thread
+   * included. Views may nest. `use` is synchronous: the view ends when it returns.
+   * @throws HoltError HOLT_INVALID inside `atomic` or between {@link begin} and {@link commit}. The view's methods throw
+   * HOLT_VIEW_EXPIRED once more was changed since its opening than the pool can keep for it.
+   */
+  view<T>(use: (view: View) => T): T {
+    this.#assertOpen()
+    return this.#views.run(use)
   }
 
   // --- single changes: each is one WAL record ---

@@ -26,6 +26,14 @@ export class Model {
     return true
   }
 
+  /** The model as it is now; records are replaced and never changed, so they are shared. */
+  copy(): Model {
+    const copy = new Model()
+    for (const [key, record] of this.#records) copy.#records.set(key, record)
+    copy.#keys = [...this.#keys]
+    return copy
+  }
+
   /** The i-th key in order. */
   keyAt(i: number): string {
     return this.#keys[i]

@@ -1,0 +1,177 @@
+/**
+ * Views: the tree as it was at one moment, for reading, while others go on changing it. Opening one costs no more for a
+ * large tree; what is changed meanwhile is kept for it (`view-table.ts`), within bounds, past which the oldest view
+ * expires. A view belongs to the thread that opened it, and ends with the function that it was opened for.
+ */
+import { HoltError } from '../errors.ts'
+import { MAX_VALUE } from '../limits.ts'
+import type { Gate } from './gate.ts'
+import { asDelimiter, asKey, type Bytes } from './key-value.ts'
+import type { Pool } from './pool.ts'
+import type { RangeEntry, RangeOptions, TreeRecord } from './tree.ts'
+import { ViewResidency, viewExpired } from './view-residency.ts'
+import { bufferOf } from './walker/bytes.ts'
+import { Cursor } from './walker/cursor.ts'
+import { Lookup } from './walker/lookup.ts'
+
+const NOTHING = new Uint8Array(0)
+
+/** What reads a view; used again for later ones, because cursors have large buffers. */
+class Reads {
+  readonly residency: ViewResidency
+  readonly lookup: Lookup
+  readonly value = new Uint8Array(MAX_VALUE)
+  readonly #pool: Pool
+  readonly #gate: Gate
+  readonly #idle: Cursor[] = []
+
+  constructor(pool: Pool, gate: Gate) {
+    this.#pool = pool
+    this.#gate = gate
+    this.residency = new ViewResidency(pool, gate)
+    this.lookup = new Lookup(pool, gate, this.residency)
+  }
+
+  takeCursor(): Cursor {
+    return this.#idle.pop() ?? new Cursor(this.#pool, this.#gate, this.residency)
+  }
+
+  giveBack(cursor: Cursor): void {
+    this.#idle.push(cursor)
+  }
+}
+
+/** Opens and closes the views of one thread. */
+export class Views {
+  readonly #pool: Pool
+  readonly #gate: Gate
+  readonly #lastSeq: () => number
+  readonly #idle: Reads[] = []
+
+  constructor(pool: Pool, gate: Gate, lastSeq: () => number) {
+    this.#pool = pool
+    this.#gate = gate
+    this.#lastSeq = lastSeq
+  }
+
+  /** Runs `use` with a view of the tree as it is now. */
+  run<T>(use: (view: View) => T): T {
+    const view = this.open()
+    try {
+      return use(view)
+    } finally {
+      this.close(view)
+    }
+  }
+
+  open(): View {
+    if (this.#gate.held) throw new HoltError('HOLT_INVALID', 'a view is opened inside a change: open it before')
+    const reads = this.#idle.pop() ?? new Reads(this.#pool, this.#gate)
+    const entered = this.#gate.enter()
+    try {
+      reads.residency.open()
+      return new View(reads, this.#lastSeq())
+    } finally {
+      this.#gate.leave(entered)
+    }
+  }
+
+  close(view: View): void {
+    const reads = view.end()
+    reads.residency.close()
+    this.#idle.push(reads)
+  }
+}
+
+/**
+ * The tree as it was when the view was opened. Every call may throw HoltError HOLT_VIEW_EXPIRED, when more was changed
+ * since than can be kept, and HOLT_INVALID after the function that the view was opened for has returned.
+ */
+export class View {
+  /** Seq of the last change that the view shows. */
+  readonly seq: number
+  readonly #reads: Reads
+  #ended = false
+
+  /** Views are opened by `tree.view`. */
+  constructor(reads: Reads, seq: number) {
+    this.#reads = reads
+    this.seq = seq
+  }
+
+  /** The value of a key, as a copy; undefined when it is absent. */
+  get(key: Bytes): Buffer | undefined {
+    const { lookup, value } = this.#reads
+    return this.#find(key) ? bufferOf(value, lookup.valueLength) : undefined
+  }
+
+  /** The value and version of a key; undefined when it is absent. */
+  getRecord(key: Bytes): TreeRecord | undefined {
+    const { lookup, value } = this.#reads
+    if (!this.#find(key)) return undefined
+    return { value: bufferOf(value, lookup.valueLength), version: lookup.recordVersion }
+  }
+
+  /** Copies the value of `key[0 .. keyLength)` to `target[at..]`, as much as fits; returns its length, -1 when absent. */
+  getInto(key: Uint8Array, keyLength: number, target: Uint8Array, at: number): number {
+    this.#assertNotEnded()
+    const { lookup } = this.#reads
+    const found = lookup.get(key, 0, keyLength, target, at)
+    this.#assertOpen()
+    return found ? lookup.valueLength : -1
+  }
+
+  #find(key: Bytes): boolean {
+    this.#assertNotEnded()
+    const { lookup, value } = this.#reads
+    const bytes = asKey(key)
+    const found = lookup.get(bytes, 0, bytes.length, value, 0)
+    this.#assertOpen()
+    return found
+  }
+
+  /** Entries in key order, each a copy. Constant memory, whatever the size of the range. */
+  *range(options: RangeOptions = {}): Generator<RangeEntry> {
+    const prefix = asKey(options.prefix ?? NOTHING)
+    const after = asKey(options.startAfter ?? NOTHING)
+    const delimiter = asDelimiter(options.delimiter)
+    const { keysOnly = false, limit = Number.POSITIVE_INFINITY } = options
+    this.#assertNotEnded()
+    const reads = this.#reads
+    const cursor = reads.takeCursor()
+    try {
+      cursor.seek(prefix, prefix.length, after, after.length, delimiter, true, keysOnly)
+      for (let n = 0; n < limit; n++) {
+        this.#assertNotEnded()
+        const more = cursor.next()
+        this.#assertOpen()
+        if (!more) break
+        const key = bufferOf(cursor.key, cursor.keyLength)
+        if (cursor.isPrefix) yield { commonPrefix: key }
+        else yield { key, value: bufferOf(cursor.value, keysOnly ? 0 : cursor.valueLength), version: cursor.version }
+      }
+    } finally {
+      reads.giveBack(cursor)
+    }
+  }
+
+  /** Whether no key starts with the prefix. */
+  isPrefixEmpty(prefix: Bytes): boolean {
+    for (const _ of this.range({ prefix, limit: 1, keysOnly: true })) return false
+    return true
+  }
+
+  /** The view is over: called by whom it was opened by, who gets back what reads it. */
+  end(): Reads {
+    this.#ended = true
+    return this.#reads
+  }
+
+  #assertNotEnded(): void {
+    if (this.#ended) throw new HoltError('HOLT_INVALID', 'the view has ended with the function that it was opened for')
+  }
+
+  #assertOpen(): void {
+    if (!this.#reads.residency.isOpen()) throw viewExpired()
+  }
+}
