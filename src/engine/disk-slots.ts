@@ -1,6 +1,6 @@
 /**
- * Slots of frames.dat, by count of references: one each from a blob's newest image, the committed checkpoint and the
- * round in flight. A slot without references is free, and no other is ever written (I5). Called under the gate, and
+ * Slots of frames.dat, by count of references: one each from a blob's newest image, the committed checkpoint, the round
+ * in flight, and every view that needs it. A slot without references is free, and no other is ever written (I5). Called under the gate, and
  * beside it by the thread that writes a round: so the counts change by atomic operations.
  */
 import { HoltError } from '../errors.ts'

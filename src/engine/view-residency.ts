@@ -4,7 +4,7 @@
  *
  * Why a live frame can be believed: its table word leaves 0 before the first change. Whoever saw the frame's version,
  * then found the blob there, then found the word 0, and after reading finds the same version, has read what the blob was
- * when the view was opened (I36). Images are not changed, and their slot's version moves on when they are given up.
+ * when the view was opened (I44). Images are not changed, and their slot's version moves on when they are given up.
  */
 import { HoltError } from '../errors.ts'
 import { MAX_BLOBS } from '../limits.ts'

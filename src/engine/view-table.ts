@@ -7,7 +7,7 @@
  *     d < 0        an image in slot -d - 1 of frames.dat, which has a reference for this view
  *     YOUNGER      none: the blob came into being after the view was opened
  *
- * A word leaves 0 before the first change to its blob since then (I36), and goes back when the view ends. An image in
+ * A word leaves 0 before the first change to its blob since then (I44), and goes back when the view ends. An image in
  * memory is in a slot whose `blobOf` is minus the blob. It stays there until no view needs it; one that was loaded from
  * disk has a `backing` and is evicted like any clean frame.
  *
