@@ -1,42 +1,60 @@
 /** Batches of guards and changes: what `tree.atomic` passes to its function. */
 import { HoltError } from '../errors.ts'
 import type { Batch } from './batch.ts'
-import { asKey, asValue, type Bytes } from './key-value.ts'
+import { asKey, asValue, asVersion, type Bytes } from './key-value.ts'
+import { REMOVED, StagedState, WRITTEN } from './staged-state.ts'
 import type { Tree } from './tree.ts'
+import type { Cursor } from './walker/cursor.ts'
 import type { Lookup } from './walker/lookup.ts'
 
-/** What an atomic function may do; nothing happens before it returns. */
+const NOTHING = new Uint8Array(0)
+
+/**
+ * What an atomic function may do; nothing happens before it returns.
+ *
+ * Guards see the tree as the changes above them in the same batch leave it. A record that the batch has written has no
+ * version yet: it is there, but no version matches it. Only what a renamePrefix of the batch moves, from and to, cannot
+ * be asked for afterwards: HOLT_INVALID.
+ */
 export interface AtomicBatch {
   put(key: Bytes, value: Bytes): void
   delete(key: Bytes): void
   /** Guard: the key is absent. */
   putIfAbsent(key: Bytes, value: Bytes): void
-  /** Guard: the record has this version. */
+  /** Guard: the record has this version; 0: the key is absent. */
   compareAndPut(key: Bytes, version: number, value: Bytes): void
+  /** Guard: the record has this version. */
+  deleteIfVersion(key: Bytes, version: number): void
   /** Guard: the record has this version; 0: the key is absent. */
   assertVersion(key: Bytes, version: number): void
   /** Guard: no key starts with the prefix. */
   assertPrefixEmpty(prefix: Bytes): void
   /** Guard: `from` exists and, unless `replace`, `to` does not. */
   rename(from: Bytes, to: Bytes, options?: { replace?: boolean }): void
-  /** Guard: some key starts with `from`, none with `to`. Throws HOLT_INVALID when this batch has written below `to`. */
+  /**
+   * Guard: some key starts with `from`, none with `to`. Throws HOLT_INVALID when one prefix is empty or starts with the
+   * other.
+   */
   renamePrefix(from: Bytes, to: Bytes): void
 }
+
+/** The version of a record that the batch itself has written: equal to none. */
+const NOT_YET = Number.NaN
 
 /** The batch that an atomic function fills: checks its guards at once, under the gate, and stages its changes. */
 export class Staging implements AtomicBatch {
   /** False when a guard failed. */
   held = true
   readonly #tree: Tree
-  readonly #batch: Batch
   readonly #lookup: Lookup
-  readonly #isEmptyBelow: (prefix: Uint8Array, length: number) => boolean
+  readonly #probe: Cursor
+  readonly #staged: StagedState
 
-  constructor(tree: Tree, batch: Batch, lookup: Lookup, isEmptyBelow: (prefix: Uint8Array, length: number) => boolean) {
+  constructor(tree: Tree, batch: Batch, lookup: Lookup, probe: Cursor) {
     this.#tree = tree
-    this.#batch = batch
     this.#lookup = lookup
-    this.#isEmptyBelow = isEmptyBelow
+    this.#probe = probe
+    this.#staged = new StagedState(batch)
   }
 
   put(key: Bytes, value: Bytes): void {
@@ -60,13 +78,18 @@ export class Staging implements AtomicBatch {
     this.put(key, value)
   }
 
+  deleteIfVersion(key: Bytes, version: number): void {
+    this.assertVersion(key, version)
+    if (version === 0) this.held = false
+    this.delete(key)
+  }
+
   assertVersion(key: Bytes, version: number): void {
-    if (this.#versionOf(asKey(key)) !== version) this.held = false
+    if (this.#versionOf(asKey(key)) !== asVersion(version)) this.held = false
   }
 
   assertPrefixEmpty(prefix: Bytes): void {
-    const p = asKey(prefix)
-    if (!this.#isEmptyBelow(p, p.length)) this.held = false
+    if (!this.#isEmptyBelow(asKey(prefix))) this.held = false
   }
 
   rename(from: Bytes, to: Bytes, options: { replace?: boolean } = {}): void {
@@ -84,14 +107,22 @@ export class Staging implements AtomicBatch {
     if (f.subarray(0, shared).equals(t.subarray(0, shared))) {
       throw new HoltError('HOLT_INVALID', 'renamePrefix: one prefix is empty or starts with the other')
     }
-    if (this.#batch.writesBelow(t)) {
-      throw new HoltError('HOLT_INVALID', 'renamePrefix: the same batch has already written below the new prefix')
-    }
-    if (this.#isEmptyBelow(f, f.length) || !this.#isEmptyBelow(t, t.length)) this.held = false
+    if (this.#isEmptyBelow(f) || !this.#isEmptyBelow(t)) this.held = false
     this.#tree.stageRenamePrefix(f, f.length, t, t.length)
   }
 
   #versionOf(key: Uint8Array): number {
+    const state = this.#staged.of(key)
+    if (state === WRITTEN) return NOT_YET
+    if (state === REMOVED) return 0
     return this.#lookup.get(key, 0, key.length, undefined, 0) ? this.#lookup.recordVersion : 0
+  }
+
+  #isEmptyBelow(prefix: Uint8Array): boolean {
+    if (this.#staged.hasWrittenBelow(prefix)) return false
+    const probe = this.#probe
+    probe.seek(prefix, prefix.length, NOTHING, 0, -1, true, true)
+    while (probe.next()) if (this.#staged.of(probe.key.subarray(0, probe.keyLength)) !== REMOVED) return false
+    return true
   }
 }

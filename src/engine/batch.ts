@@ -6,7 +6,7 @@
  */
 import { HoltError } from '../errors.ts'
 import { MAX_RECORD } from '../limits.ts'
-import { commonLength, copyBytes } from './walker/bytes.ts'
+import { copyBytes } from './walker/bytes.ts'
 
 /** WAL record type of a batch. */
 export const RECORD_BATCH = 1
@@ -54,22 +54,6 @@ export class Batch {
     copyBytes(second, secondAt, bytes, at + CHANGE_HEAD + keyLength, secondLength)
     this.length = end
     this.count++
-  }
-
-  /** Whether a change staged so far writes a key that starts with the prefix. */
-  writesBelow(prefix: Uint8Array): boolean {
-    const { bytes } = this
-    for (let at = 0; at < this.length; ) {
-      const key = at + CHANGE_HEAD
-      const keyLength = bytes[at + 2] | (bytes[at + 3] << 8)
-      const secondLength = bytes[at + 4] | (bytes[at + 5] << 8) | (bytes[at + 6] << 16)
-      const isRename = bytes[at] === CHANGE_RENAME || bytes[at] === CHANGE_RENAME_PREFIX
-      const name = isRename ? key + keyLength : key
-      const length = isRename ? secondLength : bytes[at] === CHANGE_PUT ? keyLength : -1
-      if (length >= prefix.length && commonLength(bytes, name, prefix, 0, prefix.length) === prefix.length) return true
-      at = key + keyLength + secondLength
-    }
-    return false
   }
 
   #grow(needed: number): void {

@@ -170,11 +170,7 @@ export class Tree {
   /** Whether no key starts with the prefix. */
   isPrefixEmpty(prefix: Bytes): boolean {
     const bytes = this.#key(prefix, this.#keyScratch)
-    return this.#isEmptyBelow(bytes, this.#length)
-  }
-
-  #isEmptyBelow(prefix: Uint8Array, length: number): boolean {
-    this.#probe.seek(prefix, length, NOTHING, 0, -1, true, true)
+    this.#probe.seek(bytes, this.#length, NOTHING, 0, -1, true, true)
     return !this.#probe.next()
   }
 
@@ -286,8 +282,7 @@ export class Tree {
   #guarded(describe: (batch: AtomicBatch) => void): number | undefined {
     this.begin()
     const held = this.#staging(() => {
-      const isEmptyBelow = (prefix: Uint8Array, length: number) => this.#isEmptyBelow(prefix, length)
-      const staging = new Staging(this, this.#batch, this.#lookup, isEmptyBelow)
+      const staging = new Staging(this, this.#batch, this.#lookup, this.#probe)
       describe(staging)
       return staging.held
     })

@@ -152,36 +152,29 @@ test('random subtrees of a wide and deep tree move', t => {
   withStore(directory, SMALL, ({ tree }) => assertHolds(tree, both.expected(), 'reopened'))
 })
 
-test('a batch that writes below a prefix and renames another one to it is refused, and changes nothing', t => {
+test('a batch that writes below a prefix and renames another one to it does nothing', t => {
   const directory = emptyDirectory(t)
   const store = openStore(directory, SMALL)
   const both = new Both(store.tree)
   both.fill('a', 20, 10)
-  const refused = { code: 'HOLT_INVALID' }
-  t.throws(
-    () =>
-      store.tree.atomic(batch => {
-        batch.put('b/', 'x')
-        batch.renamePrefix('a', 'b')
-      }),
-    refused,
+  t.false(
+    store.tree.atomic(batch => {
+      batch.put('b/', 'x')
+      batch.renamePrefix('a', 'b')
+    }),
   )
-  t.throws(
-    () =>
-      store.tree.atomic(batch => {
-        batch.rename('a/0/0', 'bc')
-        batch.renamePrefix('a', 'b')
-      }),
-    refused,
+  t.false(
+    store.tree.atomic(batch => {
+      batch.rename('a/0/0', 'bc')
+      batch.renamePrefix('a', 'b')
+    }),
   )
-  t.throws(
-    () =>
-      store.tree.atomic(batch => {
-        batch.renamePrefix('a/1', 'b/1')
-        batch.renamePrefix('a', 'b')
-      }),
-    refused,
-  )
+  const twice = () =>
+    store.tree.atomic(batch => {
+      batch.renamePrefix('a/1', 'b/1')
+      batch.renamePrefix('a', 'b')
+    })
+  t.throws(twice, { code: 'HOLT_INVALID' })
   t.true(
     store.tree.atomic(batch => {
       batch.put('c/', 'x')
