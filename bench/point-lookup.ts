@@ -72,7 +72,8 @@ async function openBuild(build: string, directory: string, data: Dataset, keys: 
       borrowed: (first, count) => {
         for (let n = first; n < first + count; n++) {
           const i = order[n]
-          if (tree.getInto(keys[i], keys[i].length, target, 0) !== VALUE_BYTES || target[0] !== (i & 255)) throw wrong('get')
+          if (tree.getInto(keys[i], keys[i].length, target, 0) !== VALUE_BYTES || target[0] !== (i & 255))
+            throw wrong('get')
         }
       },
       owned: (first, count) => {
@@ -133,7 +134,8 @@ function openPeer(directory: string, data: Dataset, keys: Buffer[], absent: Buff
       },
       owned,
       missing: (first, count) => {
-        for (let n = first; n < first + count; n++) if (store.peek(absent[n % absent.length]) >= 0) throw wrong('missing')
+        for (let n = first; n < first + count; n++)
+          if (store.peek(absent[n % absent.length]) >= 0) throw wrong('missing')
       },
       'owned, string key': owned,
     },

@@ -13,7 +13,7 @@ export const DATA_START = PAGE_SIZE
 /** Bytes at the end of a frame kept free so that spillover can always install its BlobNode. */
 export const SPILL_RESERVE = 128
 /** Bytes after the last frame of a pool, into which the position of a node in a torn frame may point. */
-export const POOL_PADDING = 128 * 1024
+export const POOL_PADDING = 192 * 1024
 
 /** A frame with fewer used bytes is never routed: it is read whole as fast. */
 export const MIN_ROUTED_BYTES = 64 * 1024
@@ -66,6 +66,10 @@ function assertLimit(holds: boolean, what: string): void {
 
 assertLimit(1 << FRAME_SHIFT === FRAME_SIZE, 'FRAME_SHIFT is not log2(FRAME_SIZE)')
 assertLimit((FRAME_SIZE - DATA_START) / 8 + 1 <= 0xffff, 'a child reference does not fit 16 bits')
+assertLimit(
+  DATA_START + 2 * 0x10000 + MAX_KEY + 8 <= POOL_PADDING,
+  'what a torn leaf names does not end in the padding: key start, suffix length, then bytes compared or copied',
+)
 assertLimit(8 + MAX_PREFIX <= SPILL_RESERVE, 'a BlobNode does not fit the spill reserve')
 assertLimit(4 * (MAX_KEY + MAX_VALUE) < FRAME_SIZE - DATA_START, 'a frame must hold several of the largest records')
 assertLimit(LOAD_CHUNK + MAX_KEY + MAX_VALUE + 8 <= MAX_RECORD, 'a load chunk does not fit a WAL record')
