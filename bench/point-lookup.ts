@@ -7,7 +7,6 @@
  * DIST is a directory with a compiled library, by default this checkout's; several are compared with each other.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'

@@ -3,6 +3,7 @@
 export type { AtomicBatch } from './engine/atomic.ts'
 export type { Bytes } from './engine/key-value.ts'
 export type { LoadEntry, LoadSummary } from './engine/load.ts'
+export type { TreeRecord } from './engine/point-reads.ts'
 export type { TreeStatistics } from './engine/statistics.ts'
 export {
   attachStore as openShared,
@@ -15,7 +16,6 @@ export {
   type RangeEntry,
   type RangeOptions,
   Tree,
-  type TreeRecord,
 } from './engine/tree.ts'
 export type { View } from './engine/view.ts'
 export { type Applied, HoltError, type HoltErrorCode } from './errors.ts'

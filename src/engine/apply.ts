@@ -9,6 +9,7 @@ import type { Gate } from './gate.ts'
 import { ExclusiveLatch } from './latch.ts'
 import { RECORD_LOAD } from './load-chunk.ts'
 import type { Pool } from './pool.ts'
+import { C_RENAMES } from './shared.ts'
 import { compareBytes } from './walker/bytes.ts'
 import { Erase } from './walker/erase.ts'
 import { ANY_VERSION, Insert, OF_CHANGE } from './walker/insert.ts'
@@ -84,7 +85,13 @@ export class Apply {
     if (compareBytes(body, from, fromLength, body, to, toLength) === 0) return
     if (!this.#lookup.get(body, from, fromLength, this.#value, 0)) return
     const { valueLength } = this.#lookup
-    this.#erase.delete(body, from, fromLength, ANY_VERSION)
-    this.#insert.put(body, to, toLength, this.#value, 0, valueLength, OF_CHANGE, ANY_VERSION)
+    const { control } = this.#pool
+    Atomics.add(control, C_RENAMES, 1)
+    try {
+      this.#erase.delete(body, from, fromLength, ANY_VERSION)
+      this.#insert.put(body, to, toLength, this.#value, 0, valueLength, OF_CHANGE, ANY_VERSION)
+    } finally {
+      Atomics.add(control, C_RENAMES, 1)
+    }
   }
 }

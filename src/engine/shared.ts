@@ -44,7 +44,7 @@ export const C_SPARE = 11
 export const C_MANIFEST_SIZE = 12
 /** 1 once the store is closed. */
 export const C_CLOSED = 13
-/** Bumped when a subtree rename begins and again when it ends: odd while one runs. */
+/** Bumped when a rename of a record or a subtree begins to be applied and again when it ends: odd while one is. */
 export const C_RENAMES = 14
 /** The gate's shared side, and how many threads sleep at the gate. */
 export const C_SHARERS = 15

@@ -25,6 +25,7 @@ import { EXCLUSIVE, Log } from './latch.ts'
 import { H_DEAD } from './layout.ts'
 import { type LoadEntry, type LoadSummary, load, slotsOfChunk } from './load.ts'
 import { RECORD_LOAD } from './load-chunk.ts'
+import { PointReads, type TreeRecord } from './point-reads.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
 import { C_BLOB_HIGH, C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
 import { failedToApply, SingleChange } from './single-change.ts'
@@ -37,12 +38,6 @@ import { ANY_VERSION } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
 import { route } from './walker/route.ts'
 import { compact } from './walker/spillover.ts'
-
-export interface TreeRecord {
-  value: Buffer
-  /** Grows with every write of the record. */
-  version: number
-}
 
 export interface RangeOptions {
   prefix?: Bytes
@@ -88,13 +83,13 @@ export class Tree {
   readonly #readOnly: boolean
   readonly #inlineRoundBytes: number
   readonly #lookup: Lookup
+  readonly #reads: PointReads
   readonly #probe: Cursor
   readonly #views: Views
   readonly #apply: Apply
   readonly #batch = new Batch()
   readonly #single: SingleChange
   readonly #keyScratch = Buffer.alloc(MAX_KEY)
-  readonly #valueScratch = Buffer.alloc(MAX_VALUE)
   /** Cursors of finished ranges: their buffers are worth keeping. */
   readonly #idleCursors: Cursor[] = []
   #entered = false
@@ -111,6 +106,7 @@ export class Tree {
     // With a background thread, the writer helps only when that is far behind.
     this.#inlineRoundBytes = parts.background ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
     this.#lookup = new Lookup(parts.pool, parts.gate)
+    this.#reads = new PointReads(this.#lookup)
     this.#probe = new Cursor(parts.pool, parts.gate)
     this.#apply = new Apply(parts.pool, parts.gate)
     this.#single = new SingleChange(parts.pool, parts.gate, this.#log, this.#batch)
@@ -125,22 +121,28 @@ export class Tree {
 
   /** The value of a key, as a copy; undefined when it is absent. */
   get(key: Bytes): Buffer | undefined {
-    const bytes = this.#key(key, this.#keyScratch)
-    if (!this.#lookup.get(bytes, 0, this.#length, this.#valueScratch, 0)) return undefined
-    return bufferOf(this.#valueScratch, this.#lookup.valueLength)
+    this.#assertOpen()
+    return this.#reads.get(key)
   }
 
   /** The value and version of a key; undefined when it is absent. */
   getRecord(key: Bytes): TreeRecord | undefined {
-    const bytes = this.#key(key, this.#keyScratch)
-    if (!this.#lookup.get(bytes, 0, this.#length, this.#valueScratch, 0)) return undefined
-    const { valueLength, recordVersion } = this.#lookup
-    return { value: bufferOf(this.#valueScratch, valueLength), version: recordVersion }
+    this.#assertOpen()
+    return this.#reads.getRecord(key)
   }
 
-  /** Copies the value of `key[0 .. keyLength)` to `target[at..]`, as much as fits; returns its length, -1 when absent. */
-  getInto(key: Uint8Array, keyLength: number, target: Uint8Array, at: number): number {
-    return this.#lookup.get(key, 0, keyLength, target, at) ? this.#lookup.valueLength : -1
+  /**
+   * Copies a value to `target[at..]`, as much as fits, and allocates nothing; returns the value's length in bytes, -1 when
+   * the key is absent. The key is a whole one, or the first `keyLength` bytes of a buffer.
+   */
+  getInto(key: Bytes, target: Uint8Array, at?: number): number
+  getInto(key: Uint8Array, keyLength: number, target: Uint8Array, at: number): number
+  getInto(key: Bytes, second: Uint8Array | number, third: Uint8Array | number = 0, at = 0): number {
+    if (typeof second === 'number') {
+      return this.#lookup.get(key as Uint8Array, 0, second, third as Uint8Array, at) ? this.#lookup.valueLength : -1
+    }
+    this.#assertOpen()
+    return this.#reads.getInto(key, second, third as number)
   }
 
   /**
@@ -546,6 +548,6 @@ export class Tree {
   }
 
   #assertOpen(): void {
-    if (Atomics.load(this.#pool.control, C_CLOSED) !== 0) throw new HoltError('HOLT_CLOSED', 'the store is closed')
+    if (this.#pool.control[C_CLOSED] !== 0) throw new HoltError('HOLT_CLOSED', 'the store is closed')
   }
 }
