@@ -1,8 +1,8 @@
 /**
- * Point lookups alone, in one process: builds of the library and lmdb in turn, chunk by chunk, so that a change to the
- * read path can be judged on a machine that is not quiet. Figures are medians of chunks, in ns a lookup, and ratios to lmdb.
+ * Point lookups alone, in one process: builds of the library and lmdb in turn, round after round, so that a change to the
+ * read path can be judged on a machine that is not quiet. Figures are medians of rounds, in ns a lookup, and ratios to lmdb.
  *
- *     node --import tsx bench/point-lookup.ts [--keys 20000,200000] [--shape files|deep] [--rounds 30] [DIST ...]
+ *     node --import tsx bench/point-lookup.ts [--keys 20000,200000] [--shape files|deep] [--rounds 60] [DIST ...]
  *
  * DIST is a directory with a compiled library, by default this checkout's; several are compared with each other.
  */
@@ -16,10 +16,18 @@ import { openLmdb } from './stores/lmdb-store.ts'
 
 type Library = typeof import('../src/index.ts')
 
-/** What a subject answers: each runs over `count` keys from `first` on, and throws at a wrong answer. */
+/** The keys of one round in the order in which they are asked for, their records' numbers, and keys that are absent. */
+interface Round {
+  keys: Buffer[]
+  strings: string[]
+  indexes: Uint32Array
+  absent: Buffer[]
+}
+
+/** Each operation runs over all keys of a round and throws at a wrong answer. */
 interface Subject {
   name: string
-  run: Record<string, (first: number, count: number) => void>
+  run: Record<string, (round: Round) => void>
   close(): unknown
 }
 
@@ -28,113 +36,99 @@ const { values: options, positionals } = parseArgs({
   options: {
     keys: { type: 'string', default: '20000,200000' },
     shape: { type: 'string', default: 'files' },
-    rounds: { type: 'string', default: '30' },
+    rounds: { type: 'string', default: '60' },
   },
 })
 const builds = positionals.length > 0 ? positionals : [new URL('../dist', import.meta.url).pathname]
-const CHUNK = 20_000
+const ROUND = 8192
 const POOL_BYTES = 1 << 30
 
-/** The dataset's keys, or the same below eight components: paths of more than 100 bytes. */
-function shaped(keys: Buffer[]): Buffer[] {
-  if (options.shape !== 'deep') return keys
-  return keys.map(key => {
-    const [category, file] = key.toString().split('/').slice(-2)
-    const n = Number(category.slice(9))
-    const way = `/home/user-${n % 7}/projects/workspace-${n % 31}/packages/module-${n % 127}/source`
-    return Buffer.from(`${way}/component-${category}/generated-output/${file}.something.ts`)
-  })
+/** A key of the dataset, or its like below eight components: a path of more than 100 bytes. */
+function keyOf(data: Dataset, index: number): Buffer {
+  const key = data.keyOf(index)
+  if (options.shape !== 'deep') return key
+  const [category, file] = key.toString().split('/').slice(-2)
+  const n = Number(category.slice(9))
+  const way = `/home/user-${n % 7}/projects/workspace-${n % 31}/packages/module-${n % 127}/source`
+  return Buffer.from(`${way}/component-${category}/generated-output/${file}.something.ts`)
+}
+
+function makeRound(data: Dataset, random: () => number): Round {
+  const indexes = Uint32Array.from({ length: ROUND }, () => Math.floor(random() * data.count))
+  const keys = Array.from(indexes, index => keyOf(data, index))
+  const absent = keys.map(key => Buffer.concat([key, Buffer.from('.new')]))
+  return { keys, strings: keys.map(key => key.toString()), indexes, absent }
 }
 
 function wrong(what: string): Error {
   return new Error(`wrong answer: ${what}`)
 }
 
-async function openBuild(build: string, directory: string, data: Dataset, keys: Buffer[], absent: Buffer[]) {
+async function openBuild(build: string, directory: string, data: Dataset): Promise<Subject> {
   const { openTree }: Library = await import(pathToFileURL(resolve(build, 'index.js')).href)
   const tree = openTree(directory, { poolBytes: POOL_BYTES, background: false, durability: 'async' })
-  const { order } = data
   const value = Buffer.alloc(VALUE_BYTES)
-  for (let i = 0; i < keys.length; i += 1000) {
+  for (let i = 0; i < data.count; i += 1000) {
     tree.atomic(batch => {
-      for (let n = i; n < Math.min(i + 1000, keys.length); n++) {
+      for (let n = i; n < Math.min(i + 1000, data.count); n++) {
         fillValue(value, n, 0)
-        batch.put(keys[n], value)
+        batch.put(keyOf(data, n), value)
       }
     })
   }
   const target = Buffer.alloc(4096)
-  const strings = keys.map(key => key.toString())
-  const subject: Subject = {
+  return {
     name: build,
     run: {
-      borrowed: (first, count) => {
-        for (let n = first; n < first + count; n++) {
-          const i = order[n]
-          if (tree.getInto(keys[i], keys[i].length, target, 0) !== VALUE_BYTES || target[0] !== (i & 255))
-            throw wrong('get')
+      borrowed: ({ keys, indexes }) => {
+        for (let n = 0; n < ROUND; n++) {
+          const length = tree.getInto(keys[n], keys[n].length, target, 0)
+          if (length !== VALUE_BYTES || target[0] !== (indexes[n] & 255)) throw wrong('borrowed')
         }
       },
-      owned: (first, count) => {
-        for (let n = first; n < first + count; n++) {
-          const i = order[n]
-          const found = tree.get(keys[i])
-          if (found === undefined || found[0] !== (i & 255)) throw wrong('get')
+      owned: ({ keys, indexes }) => {
+        for (let n = 0; n < ROUND; n++) if (tree.get(keys[n])?.[0] !== (indexes[n] & 255)) throw wrong('owned')
+      },
+      missing: ({ absent }) => {
+        for (let n = 0; n < ROUND; n++) {
+          if (tree.getInto(absent[n], absent[n].length, target, 0) >= 0) throw wrong('missing')
         }
       },
-      missing: (first, count) => {
-        for (let n = first; n < first + count; n++) {
-          const key = absent[n % absent.length]
-          if (tree.getInto(key, key.length, target, 0) >= 0) throw wrong('missing')
-        }
-      },
-      'owned, string key': (first, count) => {
-        for (let n = first; n < first + count; n++) {
-          const i = order[n]
-          const found = tree.get(strings[i])
-          if (found === undefined || found[0] !== (i & 255)) throw wrong('get')
-        }
+      'owned, string key': ({ strings, indexes }) => {
+        for (let n = 0; n < ROUND; n++) if (tree.get(strings[n])?.[0] !== (indexes[n] & 255)) throw wrong('string')
       },
     },
     close: () => {
-      const { counters } = tree.stats()
-      console.log(build, JSON.stringify(counters))
+      console.log(build, JSON.stringify(tree.stats().counters))
       tree.close()
     },
   }
-  return subject
 }
 
-function openPeer(directory: string, data: Dataset, keys: Buffer[], absent: Buffer[]): Subject {
+function openPeer(directory: string, data: Dataset): Subject {
   const store = openLmdb(directory)
-  const { order } = data
   const value = Buffer.alloc(VALUE_BYTES)
-  for (let i = 0; i < keys.length; i += 10_000) {
-    store.putAll(keys, i, Math.min(i + 10_000, keys.length), n => {
-      fillValue(value, n, 0)
+  for (let i = 0; i < data.count; i += 10_000) {
+    const keys = Array.from({ length: Math.min(10_000, data.count - i) }, (_, n) => keyOf(data, i + n))
+    store.putAll(keys, 0, keys.length, n => {
+      fillValue(value, i + n, 0)
       return value
     })
   }
-  const owned = (first: number, count: number) => {
-    for (let n = first; n < first + count; n++) {
-      const i = order[n]
-      const found = store.get(keys[i])
-      if (found === undefined || found[0] !== (i & 255)) throw wrong('get')
-    }
+  const owned = ({ keys, indexes }: Round) => {
+    for (let n = 0; n < ROUND; n++) if (store.get(keys[n])?.[0] !== (indexes[n] & 255)) throw wrong('owned')
   }
   return {
     name: 'lmdb',
     run: {
-      borrowed: (first, count) => {
-        for (let n = first; n < first + count; n++) {
-          const i = order[n]
-          if (store.peek(keys[i]) !== VALUE_BYTES + (i & 255)) throw wrong('get')
+      borrowed: ({ keys, indexes }) => {
+        for (let n = 0; n < ROUND; n++) {
+          if (store.peek(keys[n]) !== VALUE_BYTES + (indexes[n] & 255)) throw wrong('borrowed')
         }
       },
       owned,
-      missing: (first, count) => {
-        for (let n = first; n < first + count; n++)
-          if (store.peek(absent[n % absent.length]) >= 0) throw wrong('missing')
+      missing: ({ absent }) => {
+        for (let n = 0; n < ROUND; n++) if (store.peek(absent[n]) >= 0) throw wrong('missing')
       },
       'owned, string key': owned,
     },
@@ -149,22 +143,23 @@ function median(values: number[]): number {
 for (const count of options.keys.split(',').map(Number)) {
   const scratch = mkdtempSync(join(tmpdir(), 'holtfs-lookup-'))
   const data = new Dataset(count)
-  const keys = shaped(data.keys)
-  const absent = data.absent.map((_, i) => Buffer.concat([keys[data.order[i]], Buffer.from('.new')]))
-  const subjects = [openPeer(join(scratch, 'lmdb'), data, keys, absent)]
-  for (const [i, build] of builds.entries()) {
-    subjects.push(await openBuild(build, join(scratch, String(i)), data, keys, absent))
-  }
-  const chunk = Math.min(CHUNK, count)
+  const subjects = [openPeer(join(scratch, 'lmdb'), data)]
+  for (const [i, build] of builds.entries()) subjects.push(await openBuild(build, join(scratch, String(i)), data))
   console.log(`${count} keys, ${options.shape}`)
+  let state = 1
+  const random = () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0
+    return state / 2 ** 32
+  }
   for (const operation of Object.keys(subjects[0].run)) {
     const times = subjects.map(() => [] as number[])
-    for (let round = -5; round < Number(options.rounds); round++) {
-      const first = (((round + 5) * chunk) % (count - chunk + 1)) | 0
-      for (const [i, subject] of subjects.entries()) {
+    for (let n = -5; n < Number(options.rounds); n++) {
+      const round = makeRound(data, random)
+      for (let k = 0; k < subjects.length; k++) {
+        const i = (k + n + 5) % subjects.length
         const begin = process.hrtime.bigint()
-        subject.run[operation](first, chunk)
-        if (round >= 0) times[i].push(Number(process.hrtime.bigint() - begin) / chunk)
+        subjects[i].run[operation](round)
+        if (n >= 0) times[i].push(Number(process.hrtime.bigint() - begin) / ROUND)
       }
     }
     const peer = median(times[0])
