@@ -23,6 +23,11 @@ import {
   C_ROUND_LOCK,
   C_SLOT_FREED,
   N_CHECKPOINT_SEQ,
+  N_LAST_ROUND_TIME,
+  N_LONGEST_ROUND_TIME,
+  N_MANIFEST_BYTES,
+  N_ROUND_BYTES,
+  N_ROUND_TIME,
   N_WAL_AT_ROUND,
 } from './shared.ts'
 
@@ -75,6 +80,7 @@ export class Checkpoint {
    */
   run(): boolean {
     this.#lock.lock()
+    const started = performance.now()
     try {
       // What is in memory may be a change half applied, or rest on an image that a failed fsync has lost.
       assertNotFailed(this.#pool)
@@ -83,10 +89,18 @@ export class Checkpoint {
       this.#write(cut)
       this.#pool.count('rounds')
       this.#pool.count('roundFrames', cut.images.length)
+      this.#noteTime(performance.now() - started)
       return true
     } finally {
       this.#lock.unlock()
     }
+  }
+
+  #noteTime(milliseconds: number): void {
+    const numbers = this.#numbers
+    numbers[N_ROUND_TIME] += milliseconds
+    numbers[N_LAST_ROUND_TIME] = milliseconds
+    numbers[N_LONGEST_ROUND_TIME] = Math.max(numbers[N_LONGEST_ROUND_TIME], milliseconds)
   }
 
   /** Stops mutations for a moment and notes what the tree consists of. */
@@ -143,7 +157,7 @@ export class Checkpoint {
     image.disk = disk
     pool.file!.copy(pool.u8, image.slot << FRAME_SHIFT)
     this.#letGo(image.slot)
-    pool.file!.writeCopy(disk)
+    this.#numbers[N_ROUND_BYTES] += pool.file!.writeCopy(disk)
   }
 
   /** The image is copied (or given up): writers may change the frame, and a slot left behind is free. */
@@ -185,6 +199,7 @@ export class Checkpoint {
     if (!isOvergrown(control[C_MANIFEST_SIZE], high)) {
       const size = control[C_MANIFEST_SIZE]
       control[C_MANIFEST_SIZE] = appendCheckpoint(this.#storage, this.#directory, size, cut, pairs, count)
+      this.#numbers[N_MANIFEST_BYTES] += control[C_MANIFEST_SIZE] - size
       return
     }
     const slots = committedOf.slice(0, high + 1)
@@ -198,6 +213,7 @@ export class Checkpoint {
       live++
     }
     control[C_MANIFEST_SIZE] = writeWhole(this.#storage, this.#directory, cut, whole, live)
+    this.#numbers[N_MANIFEST_BYTES] += control[C_MANIFEST_SIZE]
   }
 
   /** The round is committed: the tables follow, and the slots that only the previous checkpoint used become free. */

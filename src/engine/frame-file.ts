@@ -44,14 +44,16 @@ export class FrameFile {
     this.#scratch.fill(0, used, Math.ceil(used / PAGE_SIZE) * PAGE_SIZE)
   }
 
-  /** Seals the copy with its checksums and writes it to a slot. Throws the host's error. */
-  writeCopy(slot: number): void {
+  /** Seals the copy with its checksums, writes it to a slot and returns its bytes. Throws the host's error. */
+  writeCopy(slot: number): number {
     const usedPages = Math.ceil(this.#words[H_USED >> 2] / PAGE_SIZE)
     for (let page = 1; page < PAGES; page++) {
       this.#words[(H_PAGE_CRCS >> 2) + page - 1] = page < usedPages ? crc32(this.#pages[page]) : 0
     }
     this.#words[H_CRC >> 2] = crc32(this.#pages[0])
-    this.#storage.write(this.#fd, this.#scratch, 0, usedPages * PAGE_SIZE, slot * FRAME_SIZE)
+    const length = usedPages * PAGE_SIZE
+    this.#storage.write(this.#fd, this.#scratch, 0, length, slot * FRAME_SIZE)
+    return length
   }
 
   /**

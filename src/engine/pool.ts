@@ -44,6 +44,7 @@ import {
   COUNTERS,
   type CounterName,
   type EngineShared,
+  N_STEAL_BYTES,
   NUMBERS,
 } from './shared.ts'
 import { ViewTable } from './view-table.ts'
@@ -442,7 +443,7 @@ export class Pool {
     const disk = this.disk.allocate()
     try {
       file.copy(this.u8, slot << FRAME_SHIFT)
-      file.writeCopy(disk)
+      this.numbers[N_STEAL_BYTES] += file.writeCopy(disk)
     } catch (cause) {
       this.disk.release(disk)
       throw hostError('cannot write a frame to frames.dat', cause)

@@ -68,7 +68,15 @@ export const N_CHECKPOINT_SEQ = 0
 export const N_WAL_AT_ROUND = 1
 /** Last seq of a store without files. */
 export const N_MEMORY_SEQ = 2
-export const NUMBERS = 8
+/** Bytes of frames and of manifest that rounds have written, and those of frames that were written ahead of one. */
+export const N_ROUND_BYTES = 3
+export const N_MANIFEST_BYTES = 4
+export const N_STEAL_BYTES = 5
+/** Milliseconds that rounds took: all together, the last one, the longest. */
+export const N_ROUND_TIME = 6
+export const N_LAST_ROUND_TIME = 7
+export const N_LONGEST_ROUND_TIME = 8
+export const NUMBERS = 16
 
 /** Names of the statistics words, in order from C_COUNTERS. */
 export const COUNTERS = [
