@@ -4,13 +4,18 @@
  * longest run of finished siblings stays in it as a blob of its own, and the rest goes on in a new frame. So frames are
  * filled to FILL, and what is in a blob is whole subtrees.
  *
- * Nothing refers to the blobs yet while they are built: no reader sees them before the caller hangs the last one.
+ * What is appended behind all keys of a frame is built in a copy of it: the way to its last key is opened again.
+ *
+ * Nothing refers to the blobs yet while they are built: no reader sees them before the caller hangs the last one, or puts
+ * it in the place of the frame it was copied from.
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_KEY, SPILL_RESERVE } from '../../limits.ts'
 import {
   BLOB,
   BLOB_RUN,
+  H_BLOB,
   H_DEAD,
+  H_LEAVES,
   H_ROOT,
   H_USED,
   INNER_COUNT,
@@ -44,8 +49,9 @@ import {
 import { type ChunkReader, ENTRY_HEAD } from '../load-chunk.ts'
 import type { Pool } from '../pool.ts'
 import { copyBytes } from './bytes.ts'
-import { cloneSubtree, MAX_NODES } from './clone.ts'
+import { cloneFrame, cloneSubtree, MAX_NODES, measureSubtree } from './clone.ts'
 import { edgeSize, makeCrossing, makeEdge } from './edge.ts'
+import { findChild, nextChild, nodeAt, nodeSize, runEnd } from './node.ts'
 import { compact } from './spillover.ts'
 
 const CAPACITY = FRAME_SIZE - DATA_START
@@ -58,6 +64,9 @@ const WORTH_COMPACTING = CAPACITY >> 5
 
 /** Children of open nodes, all of one frame, and once more those of one node. */
 const MAX_ENTRIES = MAX_NODES + 256
+
+/** A way deeper than this is not opened again: one spillover could leave too little room to close it. */
+const MOST_OPENED = 48
 
 const SLASH = 47
 
@@ -79,6 +88,8 @@ export class Build {
   readonly #terminals = new Uint16Array(MAX_KEY + 1)
   readonly #terminalBytes = new Int32Array(MAX_KEY + 1)
   #top = -1
+  /** The root keeps its edge, from {@link rootDepth} on: the subtree hangs already. */
+  #isAppending = false
 
   /** Finished children of the open nodes: the bytes they hang at, their reference and bytes, the frame's end behind them. */
   readonly #from = new Uint8Array(MAX_ENTRIES)
@@ -99,14 +110,113 @@ export class Build {
    */
   run(chunk: ChunkReader, key: Uint8Array, first: number, end: number, depth: number, seq: number): number {
     const pool = this.#pool
+    this.#begin(chunk, key, depth, seq)
+    pool.unpinAll()
+    this.slot = pool.createBlob()
+    const next = this.#run(first, end)
+    const base = this.slot << FRAME_SHIFT
+    this.bytes = pool.u32[(base + H_USED) >> 2] - DATA_START - pool.u32[(base + H_DEAD) >> 2]
+    return next
+  }
+
+  /**
+   * As {@link run}, behind the keys of blob `blob`: its root is at `depth` bytes of the key, and the first key leaves the
+   * way to its last one at an inner node. The blob gets the frame that was built last. Returns `first`, nothing done,
+   * when the frame is better filled otherwise.
+   */
+  append(
+    chunk: ChunkReader,
+    key: Uint8Array,
+    first: number,
+    end: number,
+    depth: number,
+    blob: number,
+    seq: number,
+  ): number {
+    const pool = this.#pool
+    this.#begin(chunk, key, depth, seq)
+    this.#isAppending = true
+    pool.unpinAll()
+    const source = pool.fetch(blob) << FRAME_SHIFT
+    this.slot = pool.createBlob()
+    this.#copyFrame(source, this.slot << FRAME_SHIFT)
+    this.#openWay(this.slot << FRAME_SHIFT, depth)
+    if (this.#top > MOST_OPENED || !(this.#hasRoom(first) || this.#chooseLevel() >= 0)) {
+      pool.freeBlob(pool.blobOf[this.slot])
+      return first
+    }
+    const next = this.#run(first, end)
+    pool.unpinAll()
+    pool.pin(this.slot)
+    const old = pool.fetch(blob)
+    // Freed, the slot keeps its bytes: they become the blob's.
+    pool.freeBlob(pool.blobOf[this.slot])
+    pool.u32[((this.slot << FRAME_SHIFT) + H_BLOB) >> 2] = blob
+    pool.relocate(old, this.slot)
+    pool.pin(this.slot)
+    pool.beginWrite(this.slot)
+    pool.endWrite(this.slot)
+    return next
+  }
+
+  #begin(chunk: ChunkReader, key: Uint8Array, depth: number, seq: number): void {
     this.#chunk = chunk
     this.#key = key
     this.#seq = seq
     this.#top = -1
     this.#entries = 0
+    this.#isAppending = false
     this.rootDepth = depth
-    pool.unpinAll()
-    this.slot = pool.createBlob()
+  }
+
+  /** Copies the tree of a frame; a plain one without many dead bytes as it is. */
+  #copyFrame(from: number, to: number): void {
+    const { u8, u16, u32 } = this.#pool
+    const dead = u32[(from + H_DEAD) >> 2]
+    if (dead > WORTH_COMPACTING || u32[(from + H_LEAVES) >> 2] !== 0) {
+      cloneFrame(this.#pool, from, to)
+      return
+    }
+    const used = u32[(from + H_USED) >> 2]
+    u8.copyWithin(to + DATA_START, from + DATA_START, from + used)
+    u32[(to + H_USED) >> 2] = used
+    u32[(to + H_DEAD) >> 2] = dead
+    u16[(to + H_ROOT) >> 1] = u16[(from + H_ROOT) >> 1]
+  }
+
+  /** Opens the nodes of the frame at `base` on the way of the key, down to the one where it leaves. */
+  #openWay(base: number, at: number): void {
+    const pool = this.#pool
+    const { u8, u16 } = pool
+    for (let refAt = base + H_ROOT; refAt !== 0; ) {
+      const node = nodeAt(pool, base, refAt)
+      pool.abandon(base, nodeSize(pool, node))
+      if (u8[node] === PREFIX) {
+        at += u8[node + PREFIX_LENGTH]
+        refAt = node + PREFIX_CHILD
+        continue
+      }
+      this.#open(at)
+      if (u16[(node + INNER_TERMINAL) >> 1] !== 0) {
+        this.#terminals[this.#top] = u16[(node + INNER_TERMINAL) >> 1]
+        this.#terminalBytes[this.#top] = nodeSize(pool, nodeAt(pool, base, node + INNER_TERMINAL))
+      }
+      const way = this.#key[at++]
+      for (let byte = nextChild(pool, node, 0); byte < way; byte = nextChild(pool, node, byte + 1)) {
+        const child = findChild(pool, node, byte)
+        const end = runEnd(pool, node, byte)
+        this.#set(this.#entries++, byte, end, u16[child >> 1], measureSubtree(pool, base, child), base)
+        byte = end
+      }
+      refAt = findChild(pool, node, way)
+    }
+  }
+
+  /** Builds the entries `first` to `end - 1` below the open nodes and closes them; returns the entry behind the last built. */
+  #run(first: number, end: number): number {
+    const pool = this.#pool
+    const chunk = this.#chunk
+    const key = this.#key
     const depths = this.#depths
     for (let i = first; ; i++) {
       if (i > first) chunk.advance(i, key)
@@ -121,10 +231,8 @@ export class Build {
       while (this.#top >= 0 && next < depths[this.#top]) this.#close(next)
       if (next < 0) break
     }
-    const base = this.slot << FRAME_SHIFT
     pool.beginWrite(this.slot)
     pool.endWrite(this.slot)
-    this.bytes = pool.u32[(base + H_USED) >> 2] - DATA_START - pool.u32[(base + H_DEAD) >> 2]
     return end
   }
 
@@ -193,8 +301,9 @@ export class Build {
     this.#top--
     const above = level > 0 ? this.#depths[level - 1] : -1
     if (next < 0 && above < 0) {
+      if (this.#isAppending) ref = makeEdge(pool, base, this.#key, this.rootDepth, depth - this.rootDepth, ref)
+      else this.rootDepth = depth
       pool.u16[(base + H_ROOT) >> 1] = ref
-      this.rootDepth = depth
       return
     }
     if (next > above) this.#open(next)
@@ -239,16 +348,18 @@ export class Build {
 
   /** Makes sure that entry `i`, the one behind it and then all open nodes can be written; false: they cannot. */
   #fits(i: number): boolean {
+    while (!this.#hasRoom(i)) if (!this.#spill()) return false
+    return true
+  }
+
+  #hasRoom(i: number): boolean {
     const chunk = this.#chunk
     const longer = Math.max(chunk.keyLength(i), chunk.keyLength(i + 1))
     const leaves = leafSize(chunk.rest(i), chunk.valueLength(i)) + leafSize(chunk.rest(i + 1), chunk.valueLength(i + 1))
-    for (;;) {
-      const used = this.#pool.u32[((this.slot << FRAME_SHIFT) + H_USED) >> 2] + leaves
-      // Each open node, two that the next keys may open, and the edges between them: all bytes of the longer key at most.
-      const open = (this.#top + 3) * (NODE256_SIZE + prefixSize(1)) + edgeSize(longer)
-      if (used <= DATA_START + FILL && used + open <= FRAME_SIZE - SPILL_RESERVE) return true
-      if (!this.#spill()) return false
-    }
+    const used = this.#pool.u32[((this.slot << FRAME_SHIFT) + H_USED) >> 2] + leaves
+    // Each open node, two that the next keys may open, and the edges between them: all bytes of the longer key at most.
+    const open = (this.#top + 3) * (NODE256_SIZE + prefixSize(1)) + edgeSize(longer)
+    return used <= DATA_START + FILL && used + open <= FRAME_SIZE - SPILL_RESERVE
   }
 
   /**
@@ -283,8 +394,9 @@ export class Build {
       const end = l === level ? first : l === this.#top ? run : this.#firsts[l + 1]
       this.#firsts[l] = moved
       for (let i = start; i < end; i++) {
+        const before = pool.u32[(base + H_USED) >> 2]
         const ref = this.#copy(old, this.#refs[i], base)
-        this.#set(moved++, this.#from[i], this.#to[i], ref, this.#bytes[i], base)
+        this.#set(moved++, this.#from[i], this.#to[i], ref, pool.u32[(base + H_USED) >> 2] - before, base)
       }
       if (l !== level) continue
       const before = pool.u32[(base + H_USED) >> 2]

@@ -24,10 +24,12 @@ import { Build, LEAST_RUN } from './build.ts'
 import { commonLength } from './bytes.ts'
 import { edgeSize } from './edge.ts'
 import { ANY_VERSION, type Insert, OF_CHANGE } from './insert.ts'
-import { findChild, nodeAt } from './node.ts'
+import { findChild, nextChild, nodeAt } from './node.ts'
 
 /** Fewer keys than these are inserted faster than they are built and hung. */
 const WORTH_BUILDING = 8
+/** From so many keys on, a frame is copied to append them. */
+const WORTH_APPENDING = 256
 
 export class PlaceChunk {
   readonly #pool: Pool
@@ -35,8 +37,14 @@ export class PlaceChunk {
   readonly #build: Build
   readonly #chunk = new ChunkReader()
   readonly #key = new Uint8Array(MAX_KEY)
-  /** Room in the frame where the last {@link #hangingDepth} ended. */
+  /** Where the last {@link #hangingDepth} ended: the blob, the depth of its root, the room in its frame. */
+  #blob = 0
+  #entry = 0
   #room = 0
+  /** Keys that share so many bytes with that one belong there as well: behind a run crossing, its byte too. */
+  #agreed = 0
+  /** The key leaves at an inner node, behind all keys of that frame. */
+  #isBehindFrame = false
 
   constructor(pool: Pool, insert: Insert) {
     this.#pool = pool
@@ -52,8 +60,16 @@ export class PlaceChunk {
     for (let i = 0; i < chunk.count; ) {
       chunk.advance(i, key)
       const depth = this.#hangingDepth(chunk.keyLength(i))
-      let end = i + 1
-      if (depth >= 0) while (end < chunk.count && chunk.shared[end] >= depth) end++
+      if (this.#isBehindFrame) {
+        const end = this.#endOfGroup(i, this.#agreed)
+        const next =
+          end - i < WORTH_APPENDING ? i : this.#build.append(chunk, key, i, end, this.#entry, this.#blob, seq)
+        if (next > i) {
+          i = next
+          continue
+        }
+      }
+      const end = depth < 0 ? i + 1 : this.#endOfGroup(i, depth)
       if (end - i >= WORTH_BUILDING) {
         i = this.#build.run(chunk, key, i, end, depth, seq)
         this.#hang()
@@ -65,6 +81,13 @@ export class PlaceChunk {
         if (++i === end) break
       }
     }
+  }
+
+  /** The first entry behind `i` that shares fewer than `depth` bytes with the one before it. */
+  #endOfGroup(i: number, depth: number): number {
+    const { count, shared } = this.#chunk
+    for (i++; i < count && shared[i] >= depth; ) i++
+    return i
   }
 
   /** Hangs what was built: its nodes in the frame above when they fit or are few, else its blob. */
@@ -88,10 +111,15 @@ export class PlaceChunk {
     const { u8, u16, u32 } = pool
     const key = this.#key
     pool.unpinAll()
+    this.#blob = ROOT_BLOB
+    this.#entry = 0
+    this.#agreed = 0
+    this.#isBehindFrame = false
     let base = pool.fetch(ROOT_BLOB) << FRAME_SHIFT
     let refAt = base + H_ROOT
     let at = 0
     let shared = 0
+    let isLast = true
     for (;;) {
       this.#room = pool.room(base, SPILL_RESERVE)
       if (u16[refAt >> 1] === 0) return at
@@ -112,15 +140,23 @@ export class PlaceChunk {
           refAt = node + PREFIX_CHILD
           continue
         }
+        this.#agreed = at
         at -= u8[node + BLOB_RUN]
+        this.#entry = at
+        this.#blob = u32[(node + BLOB_CHILD) >> 2]
+        isLast = true
         pool.unpinAll()
-        base = pool.fetch(u32[(node + BLOB_CHILD) >> 2]) << FRAME_SHIFT
+        base = pool.fetch(this.#blob) << FRAME_SHIFT
         refAt = base + H_ROOT
         continue
       }
       if (at === end) return -1
+      isLast &&= nextChild(pool, node, key[at] + 1) === 256
       refAt = findChild(pool, node, key[at])
-      if (refAt === 0) return at + 1
+      if (refAt === 0) {
+        this.#isBehindFrame = isLast
+        return at + 1
+      }
       at++
     }
   }
