@@ -4,6 +4,7 @@ export type { AtomicBatch } from './engine/atomic.ts'
 export type { Bytes } from './engine/key-value.ts'
 export type { LoadEntry, LoadSummary } from './engine/load.ts'
 export type { TreeRecord } from './engine/point-reads.ts'
+export { renderPrometheus } from './engine/prometheus.ts'
 export type { TreeStatistics } from './engine/statistics.ts'
 export {
   attachStore as openShared,

@@ -1,6 +1,8 @@
 /** `holtfs stats`: what a store says about itself; asks the server when it is mounted, else opens it read-only. */
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { renderPrometheus } from '../engine/prometheus.ts'
+import type { TreeStatistics } from '../engine/statistics.ts'
 import { openStore } from '../engine/store.ts'
 import { askControl } from '../fs/control.ts'
 import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
@@ -11,17 +13,19 @@ export function registerStats(program: Command): void {
     .description('print the counters of a store, mounted or not')
     .argument('<store>', 'directory of the store, or where it is mounted')
     .option('--json', 'print one JSON document')
-    .action(async (path: string, given: { json?: boolean }) => {
+    .addOption(new Option('--prometheus', 'print the counters of the tree for Prometheus').conflicts('json'))
+    .action(async (path: string, given: { json?: boolean; prometheus?: boolean }) => {
       const statistics = await readStatistics(path)
-      process.stdout.write(given.json === true ? `${JSON.stringify(statistics)}\n` : table(statistics))
+      if (given.json === true) process.stdout.write(`${JSON.stringify(statistics)}\n`)
+      else process.stdout.write(given.prometheus === true ? renderPrometheus(statistics.tree) : table(statistics))
     })
 }
 
-async function readStatistics(path: string): Promise<unknown> {
+async function readStatistics(path: string): Promise<{ tree: TreeStatistics }> {
   const mount = findMount(path)
   const directory = mount?.type === MOUNT_TYPE ? mount.source : resolve(path)
   const served = await askControl(directory)
-  if (served !== undefined) return served
+  if (served !== undefined) return served as { tree: TreeStatistics }
   const store = openStore(directory, { readOnly: true, background: false })
   try {
     return { tree: store.tree.stats() }
