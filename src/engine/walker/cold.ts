@@ -65,7 +65,7 @@ const CROSSING = -7
 const ENTERED = -8
 
 /** A blob is loaded at the next lookup after so many, if they came within so many cold lookups as it has turns in the pool. */
-const READS_BEFORE_LOADING = 4
+const READS_BEFORE_LOADING = 16
 /** Bytes of the first read of an image: its header and, mostly, its routing region. */
 const FIRST_READ = 16 * PAGE_SIZE
 /** Cold blobs on one path; for a longer path one is loaded. */
