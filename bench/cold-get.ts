@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Dataset, fillValue, VALUE_BYTES } from './dataset.ts'
 import { median } from './figures.ts'
+import { openHoltfs } from './stores/holtfs-store.ts'
 import { openLmdb } from './stores/lmdb-store.ts'
 
 const { openTree }: typeof import('../src/index.ts') = await import(new URL('../dist/index.js', import.meta.url).href)
@@ -25,6 +26,7 @@ interface Reader {
 
 const POOL = 8 << 20
 const WARM_UP = 20_000
+const BATCH = 1000
 
 const SUBJECTS: Record<string, (directory: string) => Reader> = {
   'holtfs routed': directory => openTree(directory, { background: false }),
@@ -36,12 +38,12 @@ const SUBJECTS: Record<string, (directory: string) => Reader> = {
 
 const [first, ...rest] = process.argv.slice(2)
 if (first === '--child') await measure(rest[0], rest[1], Number(rest[2]), Number(rest[3]), rest[4] === 'absent')
-else main(Number(first ?? 200_000), Number(rest[0] ?? 2000), Number(rest[1] ?? 3))
+else await main(Number(first ?? 200_000), Number(rest[0] ?? 2000), Number(rest[1] ?? 3))
 
-function main(keys: number, gets: number, rounds: number): void {
+async function main(keys: number, gets: number, rounds: number): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'holtfs-bench-'))
   try {
-    const stores = fill(scratch, keys)
+    const stores = await fill(scratch, keys)
     for (const kind of ['present', 'absent']) {
       const results: Record<string, { ns: number; read: number; device: number }[]> = {}
       for (let round = 0; round < rounds; round++) {
@@ -73,34 +75,22 @@ function main(keys: number, gets: number, rounds: number): void {
 }
 
 /** Fills one store a kind; returns their directories. */
-function fill(scratch: string, keys: number): Record<string, string> {
+async function fill(scratch: string, keys: number): Promise<Record<string, string>> {
   const dataset = new Dataset(keys)
-  const value = Buffer.alloc(VALUE_BYTES)
   const stores: Record<string, string> = {}
   for (const kind of ['holtfs routed', 'holtfs plain', 'lmdb']) {
-    const directory = mkdtempSync(join(scratch, 'store-'))
-    stores[kind] = directory
-    if (kind === 'lmdb') {
-      const store = openLmdb(directory)
-      const valueAt = (i: number) => {
-        fillValue(value, i, 0)
+    stores[kind] = mkdtempSync(join(scratch, 'store-'))
+    const store = kind === 'lmdb' ? openLmdb(stores[kind]) : openHoltfs(stores[kind])
+    const value = Buffer.alloc(VALUE_BYTES)
+    for (let i = 0; i < keys; i += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, keys - i) }, (_, j) => dataset.keyOf(i + j))
+      await store.putAll(batch, 0, batch.length, j => {
+        fillValue(value, i + j, 0)
         return value
-      }
-      for (let i = 0; i < keys; i += 1000) store.putAll(dataset.keys, i, Math.min(keys, i + 1000), valueAt)
-      void store.close()
-    } else {
-      const tree = openTree(directory, { background: false })
-      for (let i = 0; i < keys; i += 1000) {
-        tree.atomic(batch => {
-          for (let j = i; j < Math.min(keys, i + 1000); j++) {
-            fillValue(value, j, 0)
-            batch.put(dataset.keys[j], value)
-          }
-        })
-      }
-      if (kind === 'holtfs routed') tree.compact()
-      tree.close()
+      })
     }
+    if (kind === 'holtfs routed') await store.compact?.()
+    await store.close()
   }
   execFileSync('sync')
   return stores
@@ -110,10 +100,13 @@ function fill(scratch: string, keys: number): Record<string, string> {
 async function measure(subject: string, directory: string, keys: number, gets: number, absent: boolean): Promise<void> {
   const dataset = new Dataset(keys)
   const chosen = (i: number) => dataset.order[(i * 7919) % keys]
-  const keyOf = (i: number) => (absent ? dataset.absent[i % dataset.absent.length] : dataset.keys[chosen(i)])
+  const keyOf = (i: number) => {
+    const key = dataset.keyOf(chosen(i))
+    return absent ? Buffer.concat([key.subarray(0, -1), Buffer.from('x')]) : key
+  }
   const expected = Buffer.alloc(VALUE_BYTES)
-  const read = (store: Reader, i: number) => {
-    const found = store.get(keyOf(i))
+  const read = (store: Reader, i: number, key: Buffer) => {
+    const found = store.get(key)
     if (absent) {
       if (found !== undefined) throw new Error('an absent key is there')
       return
@@ -122,13 +115,14 @@ async function measure(subject: string, directory: string, keys: number, gets: n
     if (found === undefined || expected.compare(found) !== 0) throw new Error('wrong value')
   }
   let store = SUBJECTS[subject](directory)
-  for (let i = 0; i < WARM_UP; i++) read(store, i + gets)
+  for (let i = gets; i < gets + WARM_UP; i++) read(store, i, keyOf(i))
   await store.close()
   drop(directory)
   store = SUBJECTS[subject](directory)
+  const wanted = Array.from({ length: gets }, (_, i) => keyOf(i))
   const before = io()
   const begin = process.hrtime.bigint()
-  for (let i = 0; i < gets; i++) read(store, i)
+  for (let i = 0; i < gets; i++) read(store, i, wanted[i])
   const ns = Number(process.hrtime.bigint() - begin) / gets
   const after = io()
   await store.close()

@@ -20,11 +20,13 @@ const LOOK = 50
 /** Milliseconds after which changes are synced to the medium, as ext4's commit interval, and checkpointed. */
 const SYNC_EVERY = 1000
 const ROUND_EVERY = 30_000
+/** Milliseconds between two looks for frames that nobody changes. */
+const ROUTE_EVERY = 30_000
 
 type Task = { id: string; work: 'round' | 'sync'; blob?: undefined } | { id: string; work: Work; blob: number }
 
 /** What is done first. */
-const PRIORITY = { sync: 4, round: 3, merge: 2, compact: 1 }
+const PRIORITY = { sync: 4, round: 3, merge: 2, compact: 1, route: 0 }
 
 const { handle, words: buffer } = workerData as MaintenanceData
 const words = new Int32Array(buffer)
@@ -33,6 +35,7 @@ const tree = attachStore(handle)
 let syncedAt = Date.now()
 let roundAt = Date.now()
 let roundBytes = 0
+let routedAt = Date.now()
 
 const queue = new Queue<Task, void>(
   (task, done) => {
@@ -112,6 +115,10 @@ function look(): void {
   for (const blob of tree.upkeep.collect()) {
     const worth = tree.upkeep.worth(blob)
     if (worth !== undefined) queue.push({ id: `${worth} ${blob}`, work: worth, blob })
+  }
+  if (now - routedAt > ROUTE_EVERY) {
+    routedAt = now
+    for (const blob of tree.upkeep.collectCold()) queue.push({ id: `route ${blob}`, work: 'route', blob })
   }
 }
 

@@ -1,22 +1,25 @@
 /**
  * Keeping the tree dense: merges sparse blobs into their parents and drops the dead bytes of frames. Candidates are noted
- * by whoever changes a frame (Pool.noteBlob); any thread may work on them, a blob at a time.
+ * by whoever changes a frame (Pool.noteBlob); any thread may work on them, a blob at a time. Frames that nobody changes
+ * get the routing layout.
  *
  * A step copies the frames that it needs while others go on, builds the new frame in private memory, and enters the
  * mutation gate only to put it in place, when the frames are still what they were: the gate is held for one copy of a
  * frame, some 30 µs. No key changes, so nothing is logged.
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE } from '../limits.ts'
+import { ColdFrames } from './cold-frames.ts'
 import type { Gate } from './gate.ts'
 import { H_COMPACTIONS, H_DEAD, H_EPOCH, H_USED } from './layout.ts'
 import { DEAD_BYTES, Pool, ROOT_BLOB, SPARSE_BYTES } from './pool.ts'
 import { C_BLOB_HIGH, C_EPOCH, C_FAILED, C_NOTED, createEngineShared } from './shared.ts'
 import { cloneFrame } from './walker/clone.ts'
 import { Merge } from './walker/merge.ts'
+import { cloneRouted, isRouted, planRouting } from './walker/route-layout.ts'
 
-export type Work = 'merge' | 'compact'
+export type Work = 'merge' | 'compact' | 'route'
 /** What became of a blob: `busy` asks to try again later. */
-export type Outcome = 'merged' | 'compacted' | 'kept' | 'busy'
+export type Outcome = 'merged' | 'compacted' | 'routed' | 'kept' | 'busy'
 
 /** Most bytes of nodes in a frame into which another one was merged: there is room to grow before it spills again. */
 const MERGED_BYTES = Math.floor((FRAME_SIZE - DATA_START) * 0.7)
@@ -38,11 +41,13 @@ export class Upkeep {
   /** Pool slot and version of the frames that were copied to PARENT and CHILD. */
   readonly #slots = [0, 0]
   readonly #versions = [0, 0]
+  readonly #cold: ColdFrames
 
   constructor(pool: Pool, gate: Gate, lastSeq: () => number) {
     this.#pool = pool
     this.#gate = gate
     this.#lastSeq = lastSeq
+    this.#cold = new ColdFrames(pool, lastSeq())
   }
 
   /** The blobs that were noted since the last call. */
@@ -57,6 +62,11 @@ export class Upkeep {
       noted.push(blob)
     }
     return noted
+  }
+
+  /** Some blobs that did not change since the last call and would gain from {@link route}. */
+  collectCold(): number[] {
+    return this.#cold.collect(this.#lastSeq())
   }
 
   /** What a noted blob is worth, as far as its frame is in the pool. */
@@ -120,6 +130,19 @@ export class Upkeep {
     return 'compacted'
   }
 
+  /** Gives the frame of a resident blob the routing layout, when it gains from it and fits. */
+  route(blob: number): Outcome {
+    const pool = this.#pool
+    const slot = pool.slotOf[blob] - 1
+    if (slot < 0 || blob === ROOT_BLOB || isRouted(pool, slot)) return 'kept'
+    if (!this.#copy(blob, PARENT)) return 'busy'
+    if (!planRouting(this.#private, PARENT << FRAME_SHIFT)) return 'kept'
+    this.#pack(blob, cloneRouted)
+    if (!this.#install(1, 0)) return 'busy'
+    pool.count('routings')
+    return 'routed'
+  }
+
   /** Slot of a blob, which is loaded when it must be; -1 when there is no such blob. */
   #resident(blob: number): number {
     const pool = this.#pool
@@ -151,12 +174,12 @@ export class Upkeep {
   }
 
   /** Copies the frame in PARENT packed to RESULT. */
-  #pack(blob: number): void {
+  #pack(blob: number, clone = cloneFrame): void {
     const own = this.#private
     const from = PARENT << FRAME_SHIFT
     const to = RESULT << FRAME_SHIFT
     own.formatFrame(RESULT, blob)
-    cloneFrame(own, from, to)
+    clone(own, from, to)
     own.u32[(to + H_COMPACTIONS) >> 2] = own.u32[(from + H_COMPACTIONS) >> 2] + 1
   }
 

@@ -120,7 +120,7 @@ test('a cold get reads header, routing region and one page, the next one of the 
     t.is(read('usr/share/category-100/file-2').bytes, 4096)
     t.deepEqual(read('usr/share/category-100/fine-2'), { found: undefined, bytes: 0 })
     t.is(counters(store).frameLoads, 1, 'the root')
-    for (let i = 0; i < 10; i++) read('usr/share/category-100/file-3')
+    for (let i = 0; i < 100; i++) read('usr/share/category-100/file-3')
     t.true(counters(store).frameLoads > 1, 'a blob that is asked for again and again is loaded')
     t.is(read('usr/share/category-100/file-4').bytes, 0)
   })
@@ -191,6 +191,31 @@ test('values of the same size and deletes leave a frame routed, a new key makes 
     all,
   )
   withStore(directory, SMALL, ({ tree }) => t.notThrows(() => assertHolds(tree, expected)))
+})
+
+test('frames that nobody changes are routed one by one, others are left alone', t => {
+  const directory = emptyDirectory(t)
+  const expected = records().get('paths')!
+  withStore(directory, { ...SMALL, poolBytes: 64 * FRAME }, store => {
+    const { tree } = store
+    const { upkeep } = tree
+    fill(tree, expected)
+    t.deepEqual(upkeep.collectCold(), [], 'what is not on disk is not cold')
+    tree.checkpoint()
+    const cold = [...upkeep.collectCold(), ...upkeep.collectCold()]
+    t.true(cold.length > 8)
+    t.deepEqual(upkeep.collectCold(), [], 'each is offered once')
+    t.is(new Set(cold).size, cold.length)
+    for (const blob of cold) t.is(upkeep.route(blob), 'routed')
+    for (const blob of cold) t.is(upkeep.route(blob), 'kept')
+    t.is(counters(store).routings, cold.length)
+    t.notThrows(() => assertHolds(tree, expected))
+    tree.checkpoint()
+    tree.put('usr/share/category-100/new', 'plain again')
+    tree.checkpoint()
+    t.deepEqual(upkeep.collectCold(), [], 'changed since the last call')
+    t.is(upkeep.collectCold().length, 1)
+  })
 })
 
 test('random operations agree with a sorted map while frames are routed, evicted, changed and written by rounds', t => {
