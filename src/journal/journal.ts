@@ -12,12 +12,17 @@
 import { join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { MAX_RECORD } from '../limits.ts'
-import { LogWriter } from './log-writer.ts'
+import { AppendMemory } from './append-memory.ts'
+import { startLog } from './log-start.ts'
+import type { LogWriter } from './log-writer.ts'
+import { MappedWriter } from './mapped-writer.ts'
 import { recordBytes, SEAL } from './record.ts'
-import { Ring } from './ring.ts'
+import { RingWriter } from './ring-writer.ts'
 import { listSegments } from './segments.ts'
 import {
+  ADDRESS,
   APPENDED,
+  CLOSED,
   DESCRIPTOR,
   DURABLE_SEQ,
   FAILED,
@@ -25,12 +30,11 @@ import {
   int32Words,
   type JournalShared,
   LAST_SEQ,
-  OPEN,
-  PENDING,
+  RUNNING,
   START_SEQ,
+  STATE,
   SYNCS,
   WRITES,
-  WRITTEN_SEQ,
 } from './shared.ts'
 import type { Storage } from './storage.ts'
 
@@ -39,7 +43,7 @@ export type Durability = 'process' | 'sync' | 'async'
 
 export interface JournalOptions {
   durability: Durability
-  /** Bytes after which a segment is closed; it may exceed them by what one write holds. */
+  /** Bytes after which a segment is closed; it may exceed them by the size of the buffer. */
   segmentBytes: number
 }
 
@@ -50,21 +54,19 @@ export interface JournalCounters {
   bytes: number
 }
 
-/** With `async`, bytes that wait before a commit writes them. */
-const ASYNC_BYTES = 64 * 1024
-
 export class Journal {
   readonly #storage: Storage
   readonly #directory: string
   readonly #options: JournalOptions
-  readonly #ring: Ring
+  readonly #memory: AppendMemory
+  readonly #largest: number
   readonly #words: Int32Array
   readonly #numbers: Float64Array
   readonly #writer: LogWriter
 
   /**
    * Starts writing after a replay that ended at `lastSeq`, in a new segment; one of the same name holds no record and
-   * is overwritten. Makes what earlier segments hold durable first. Throws HOLT_IO, HOLT_INVALID when the directory
+   * is overwritten. What the replay found behind the last record has been cut. Makes what earlier segments hold durable first. Throws HOLT_IO, HOLT_INVALID when the directory
    * holds later records.
    */
   static start(
@@ -74,9 +76,8 @@ export class Journal {
     lastSeq: number,
     options: JournalOptions,
   ): Journal {
-    const journal = new Journal(storage, directory, shared, options)
-    journal.#writer.begin(lastSeq)
-    return journal
+    startLog(storage, directory, shared, lastSeq, options.segmentBytes)
+    return new Journal(storage, directory, shared, options)
   }
 
   /**
@@ -91,32 +92,38 @@ export class Journal {
     this.#storage = storage
     this.#directory = directory
     this.#options = options
-    this.#ring = new Ring(shared)
+    this.#largest = shared.buffer.byteLength
     this.#words = int32Words(shared)
     this.#numbers = float64Words(shared)
-    this.#writer = new LogWriter(storage, directory, shared, this.#ring, options.segmentBytes)
+    const isMapped = this.#numbers[ADDRESS] !== 0
+    const mapping = isMapped ? storage.mapping : undefined
+    if (isMapped && mapping === undefined) throw new HoltError('HOLT_INVALID', 'a mapped log, but no way to map it')
+    const memory = new AppendMemory(shared, mapping)
+    const place = { storage, directory, shared, memory, segmentBytes: options.segmentBytes }
+    this.#memory = memory
+    this.#writer = mapping === undefined ? new RingWriter(place) : new MappedWriter(place, mapping)
   }
 
   /**
    * Takes one record, a copy of the first `length` bytes of `body`, and returns its seq. `type` is 1 to 255. Throws,
-   * always before anything is taken: HOLT_BATCH_TOO_LARGE above MAX_RECORD or the buffer, HOLT_FULL when the buffer is
-   * full and cannot be written for want of space, HOLT_FAILED, HOLT_CLOSED.
+   * always before anything is taken: HOLT_BATCH_TOO_LARGE above MAX_RECORD or the buffer, HOLT_FULL when the log
+   * cannot grow for want of space, HOLT_FAILED, HOLT_CLOSED.
    */
   append(type: number, body: Uint8Array, length: number): number {
     this.#writer.check()
     if (type <= SEAL || type > 255) throw new HoltError('HOLT_INVALID', `record type ${type}`)
-    if (length > MAX_RECORD || recordBytes(length) > this.#ring.capacity) {
+    if (length > MAX_RECORD || recordBytes(length) > this.#largest) {
       throw new HoltError('HOLT_BATCH_TOO_LARGE', `a log record of ${length} bytes: at most ${MAX_RECORD}`)
     }
     for (;;) {
-      const seq = this.#ring.append(type, body, length)
+      const seq = this.#memory.append(type, body, length)
       if (seq !== 0) return seq
-      this.#makeRoom()
+      this.#writer.makeRoom(recordBytes(length))
     }
   }
 
   /**
-   * Returns when `seq` is acknowledged: `async` at once (it writes when 64 KB wait), `process` when the kernel has it,
+   * Returns when `seq` is acknowledged: `async` at once (an unmapped log is written when 64 KB wait), `process` when the kernel has it,
    * `sync` when it is durable; one fdatasync serves all who wait. Throws HOLT_IO (retry is allowed while `failed()` is
    * false), HOLT_FAILED, HOLT_CLOSED.
    */
@@ -124,8 +131,7 @@ export class Journal {
     const durability = this.#options.durability
     if (durability === 'process') this.#writer.writeTo(seq)
     else if (durability === 'sync') this.#writer.syncTo(seq)
-    else if (Atomics.load(this.#words, PENDING) >= ASYNC_BYTES) this.flush()
-    else this.#writer.check()
+    else this.#writer.writeLater()
   }
 
   /** Hands everything appended to the kernel. Throws as commit. */
@@ -138,26 +144,29 @@ export class Journal {
     return this.#writer.syncTo(this.lastSeq())
   }
 
+  // Float64 words are read without their lock: an aligned 64-bit word is read whole on the 64-bit processors that Node
+  // runs on, and a thread that only looks must never hold a lock, since it may be ended at any moment.
+
   lastSeq(): number {
-    return this.#ring.number(LAST_SEQ)
+    return this.#numbers[LAST_SEQ]
   }
 
   durableSeq(): number {
-    return this.#ring.number(DURABLE_SEQ)
+    return this.#numbers[DURABLE_SEQ]
   }
 
   writtenSeq(): number {
-    return this.#ring.number(WRITTEN_SEQ)
+    return this.#writer.writtenSeq()
   }
 
   /** Bytes appended since the start. */
   appendedBytes(): number {
-    return this.#ring.number(APPENDED)
+    return this.#numbers[APPENDED]
   }
 
   /** Whether a write or fsync failed: the store must be reopened. */
   failed(): boolean {
-    return Atomics.load(this.#words, FAILED) !== 0
+    return Atomics.load(this.#words, STATE) === FAILED
   }
 
   /** Deletes the segments that hold no record above `seq`; never the current one. Throws HOLT_IO. */
@@ -189,24 +198,18 @@ export class Journal {
    * stopped. The descriptor is closed even when the sync throws (HOLT_IO). After a failure it only closes.
    */
   close(): void {
-    if (Atomics.load(this.#words, OPEN) === 0) return
+    if (this.#words[DESCRIPTOR] < 0) return
     try {
       if (!this.failed()) {
         this.sync()
         this.#writer.seal()
       }
     } finally {
-      Atomics.store(this.#words, OPEN, 0)
-      this.#storage.close(this.#words[DESCRIPTOR])
-    }
-  }
-
-  #makeRoom(): void {
-    try {
-      this.flush()
-    } catch (error) {
-      if (this.failed() || !(error instanceof HoltError) || error.code !== 'HOLT_IO') throw error
-      throw new HoltError('HOLT_FULL', 'no space to write the log', { cause: error })
+      Atomics.compareExchange(this.#words, STATE, RUNNING, CLOSED)
+      this.#writer.release()
+      const fd = this.#words[DESCRIPTOR]
+      this.#words[DESCRIPTOR] = -1
+      this.#storage.close(fd)
     }
   }
 }

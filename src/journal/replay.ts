@@ -3,7 +3,8 @@
  *
  * A bad record is the torn tail when nothing shows that it was ever durable: it stands in the last segment and no
  * intact record behind it was appended after the bad one was synced. Then the log ends there. Otherwise something
- * durable was damaged, and the store must not open by itself. Reading changes nothing; cutTornTail does.
+ * durable was damaged, and the store must not open by itself. Nothing but zeros up to the end of the file is no record
+ * but room that the log had reserved. Reading changes nothing; cutLog does.
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +17,7 @@ import type { Storage } from './storage.ts'
 export type RecordVisitor = (type: number, body: Uint8Array, length: number, seq: number) => void
 
 /** Where the log ends within its last segment, in bytes from the start of the file. */
-export interface TornTail {
+export interface LogEnd {
   segment: string
   offset: number
 }
@@ -26,7 +27,10 @@ export interface Replayed {
   lastSeq: number
   /** Records visited. */
   records: number
-  torn?: TornTail
+  /** There is something behind the last record: a torn tail. */
+  torn?: LogEnd
+  /** There are zeros behind the last record: reserved room. */
+  reserved?: LogEnd
 }
 
 /** Larger than any segment that this program writes (a segment and one buffer): not read into memory. */
@@ -53,24 +57,26 @@ export function replay(storage: Storage, directory: string, after: number, visit
       throw new HoltError('HOLT_MISSING_WAL', `${directory}: records ${next} to ${segment.first - 1} are missing`)
     }
     const bytes = readSegment(storage, directory, segment.name)
-    next = replaySegment(bytes, segment, i === segments.length - 1, after, visit, result)
+    next = replaySegment(bytes, segment, segments[i + 1], after, visit, result)
   }
   return result
 }
 
-/** Makes the end that `replay` found the end of the file, durably. Throws HOLT_IO. */
-export function cutTornTail(storage: Storage, directory: string, torn: TornTail): void {
-  const path = join(directory, torn.segment)
+/** Makes the end that `replay` found, if it is not that of the file, the end of the file, durably. Throws HOLT_IO. */
+export function cutLog(storage: Storage, directory: string, replayed: Replayed): void {
+  const end = replayed.torn ?? replayed.reserved
+  if (end === undefined) return
+  const path = join(directory, end.segment)
   try {
     const fd = storage.open(path, constants.O_RDWR)
     try {
-      storage.truncate(fd, torn.offset)
+      storage.truncate(fd, end.offset)
       storage.datasync(fd)
     } finally {
       storage.close(fd)
     }
   } catch (cause) {
-    throw new HoltError('HOLT_IO', `${path}: cannot cut the torn tail`, { applied: 'unknown', cause })
+    throw new HoltError('HOLT_IO', `${path}: cannot cut the log to its end`, { applied: 'unknown', cause })
   }
 }
 
@@ -78,11 +84,12 @@ export function cutTornTail(storage: Storage, directory: string, torn: TornTail)
 function replaySegment(
   bytes: Uint8Array,
   segment: Segment,
-  isLast: boolean,
+  following: Segment | undefined,
   after: number,
   visit: RecordVisitor,
   result: Replayed,
 ): number {
+  const isLast = following === undefined
   const salt = readSegmentHeader(bytes, segment)
   if (salt < 0) {
     // A header is durable before a record follows it: a longer file lost a header that was there.
@@ -96,8 +103,13 @@ function replaySegment(
   while (at < bytes.length) {
     const size = reader.read(at)
     if (size === 0) {
+      const end = { segment: segment.name, offset: at }
+      if ((isLast || following.first === next) && isZero(bytes, at)) {
+        if (isLast) result.reserved = end
+        return next
+      }
       if (!isLast || wasDurable(reader, bytes.length, at, next, after)) throw corrupt(segment.name, at)
-      result.torn = { segment: segment.name, offset: at }
+      result.torn = end
       return next
     }
     if (reader.type === SEAL) {
@@ -129,6 +141,14 @@ function wasDurable(reader: RecordReader, end: number, at: number, seq: number, 
     next += size > 0 ? size : 8
   }
   return false
+}
+
+/** Whether there is nothing but zeros from `at`, a multiple of 8, to the end. `bytes` begin at a multiple of 4. */
+function isZero(bytes: Uint8Array, at: number): boolean {
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
+  for (let i = at >>> 2; i < words.length; i++) if (words[i] !== 0) return false
+  for (let i = words.length << 2; i < bytes.length; i++) if (bytes[i] !== 0) return false
+  return true
 }
 
 function readSegment(storage: Storage, directory: string, name: string): Uint8Array {

@@ -18,8 +18,25 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
+import { hostMapping } from './file-mapping.ts'
+
+/** Shared mappings of files. A store into one is in the file, as far as other users of this host can tell, at once. */
+export interface FileMapping {
+  /** Whether files in this directory can be mapped so that storing to bytes written before never fails. */
+  supports(directory: string): boolean
+  /**
+   * Maps a file from its start and returns the address. `at` is 0, or the address of a mapping of the same length, which
+   * this one then replaces. The file may be shorter than `length`, or grow later; bytes beyond its end must not be touched.
+   */
+  map(fd: number, length: number, at: number): number
+  /** The calling thread's view of a mapping, which also shows what replaces it. Not to be touched after `unmap`. */
+  view(address: number, length: number): Uint8Array
+  unmap(address: number, length: number): void
+}
 
 export interface Storage {
+  /** Absent where files cannot be mapped. */
+  readonly mapping?: FileMapping | undefined
   /** Opens a regular file; symbolic links are not followed. `flags` are O_* bits. */
   open(path: string, flags: number): number
   close(fd: number): void
@@ -41,6 +58,7 @@ export interface Storage {
 
 /** The host's own files. */
 export const hostStorage: Storage = {
+  mapping: hostMapping,
   open: (path, flags) => openSync(path, flags | constants.O_NOFOLLOW, 0o600),
   close: fd => closeSync(fd),
   read(fd, target, at, length, position) {

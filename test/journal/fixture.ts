@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs'
 import { type Durability, Journal } from '../../src/journal/journal.ts'
-import { cutTornTail, replay, type TornTail } from '../../src/journal/replay.ts'
+import { cutLog, type LogEnd, type Replayed, replay } from '../../src/journal/replay.ts'
 import { createJournalShared } from '../../src/journal/shared.ts'
 import type { Storage } from '../../src/journal/storage.ts'
 import { PowerCutStorage } from '../support/power-cut-storage.ts'
@@ -12,18 +12,24 @@ import { PowerCutStorage } from '../support/power-cut-storage.ts'
 export const DIRECTORY = '/store/wal'
 
 /** A filesystem in memory with a durable, empty /store. */
-export function emptyStore(): PowerCutStorage {
-  const storage = new PowerCutStorage()
+function emptyStore(mapping: boolean): PowerCutStorage {
+  const storage = new PowerCutStorage({ mapping })
   storage.mkdir('/store')
   storage.syncDirectory('/')
   return storage
 }
 
+/** The two ways that records take into the file, each with a store that makes a log go that way. */
+export const LOGS = [
+  { log: 'written log', isMapped: false, emptyStore: () => emptyStore(false) },
+  { log: 'mapped log', isMapped: true, emptyStore: () => emptyStore(true) },
+]
+
 export interface Fixture {
   journal: Journal
   /** Seqs replayed, their bodies and types already compared. */
   seqs: number[]
-  torn: TornTail | undefined
+  torn: LogEnd | undefined
 }
 
 export interface FixtureOptions {
@@ -46,29 +52,35 @@ export function typeOf(seq: number): number {
 }
 
 /** The seqs above `after`; throws when a record is not what was appended. */
-export function readAll(storage: Storage, after = 0, directory = DIRECTORY): { seqs: number[]; torn?: TornTail } {
+export function readAll(storage: Storage, after = 0, directory = DIRECTORY): { seqs: number[]; torn?: LogEnd } {
+  const { seqs, replayed } = readLog(storage, after, directory)
+  return replayed.torn === undefined ? { seqs } : { seqs, torn: replayed.torn }
+}
+
+function readLog(storage: Storage, after: number, directory: string): { seqs: number[]; replayed: Replayed } {
   const seqs: number[] = []
-  const result = replay(storage, directory, after, (type, body, length, seq) => {
+  const replayed = replay(storage, directory, after, (type, body, length, seq) => {
     if (type !== typeOf(seq) || length !== body.length || Buffer.compare(body, bodyOf(seq)) !== 0) {
       throw new Error(`record ${seq} has another content`)
     }
     seqs.push(seq)
   })
-  if (result.records !== seqs.length || result.lastSeq !== (seqs.at(-1) ?? after)) throw new Error('counts disagree')
-  return result.torn === undefined ? { seqs } : { seqs, torn: result.torn }
+  if (replayed.records !== seqs.length || replayed.lastSeq !== (seqs.at(-1) ?? after))
+    throw new Error('counts disagree')
+  return { seqs, replayed }
 }
 
 /** Opens the log as a store does: replay, cut the torn tail, start. */
 export function openLog(storage: Storage, options: FixtureOptions = {}): Fixture {
   const directory = options.directory ?? DIRECTORY
   const after = options.after ?? 0
-  const { seqs, torn } = readAll(storage, after, directory)
-  if (torn !== undefined) cutTornTail(storage, directory, torn)
+  const { seqs, replayed } = readLog(storage, after, directory)
+  cutLog(storage, directory, replayed)
   const journal = Journal.start(storage, directory, createJournalShared(options.bufferBytes), seqs.at(-1) ?? after, {
     durability: options.durability ?? 'process',
     segmentBytes: options.segmentBytes ?? 1 << 20,
   })
-  return { journal, seqs, torn }
+  return { journal, seqs, torn: replayed.torn }
 }
 
 /** Appends and commits the records that follow, `count` of them, one by one. */

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
-import { cutTornTail, type TornTail } from '../../src/journal/replay.ts'
-import { appendRecords, DIRECTORY, emptyStore, openLog, readAll, readFile, upTo, writeFile } from './fixture.ts'
+import { cutLog, replay } from '../../src/journal/replay.ts'
+import { appendRecords, DIRECTORY, LOGS, openLog, readAll, readFile, upTo, writeFile } from './fixture.ts'
 
+const [{ emptyStore }] = LOGS
 const PATH = join(DIRECTORY, '0000000000000001.wal')
 
 /** Sizes of the only segment after 0, 1, … records. */
@@ -88,7 +89,10 @@ test('a tail once cut stays cut after a power cut', t => {
   const fd = storage.open(PATH, constants.O_RDWR)
   storage.datasync(fd)
   storage.close(fd)
-  const { torn } = readAll(storage)
-  cutTornTail(storage, DIRECTORY, torn as TornTail)
+  cutLog(
+    storage,
+    DIRECTORY,
+    replay(storage, DIRECTORY, 0, () => {}),
+  )
   t.deepEqual(readAll(storage.crash()), { seqs: upTo(3) })
 })

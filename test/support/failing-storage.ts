@@ -8,9 +8,9 @@
  *       if (!storage.hasFailed) break    // fewer than n calls: every one of them has failed once
  *     }
  */
-import type { Storage } from '../../src/journal/storage.ts'
+import type { FileMapping, Storage } from '../../src/journal/storage.ts'
 
-export type StorageCall = Exclude<keyof Storage, 'close' | 'list' | 'size'>
+export type StorageCall = Exclude<keyof Storage, 'close' | 'list' | 'size' | 'mapping'> | 'map'
 
 export interface FailingOptions {
   /** The call that fails, counted from 1 over the kinds chosen; 0 (the default): none, until `failAt` is set. */
@@ -30,6 +30,7 @@ export class FailingStorage implements Storage {
   calls = 0
   hasFailed = false
   failAt: number
+  readonly mapping: FileMapping | undefined
   readonly #inner: Storage
   readonly #options: FailingOptions
 
@@ -37,6 +38,14 @@ export class FailingStorage implements Storage {
     this.#inner = inner
     this.#options = options
     this.failAt = options.failAt ?? 0
+    const mapping = inner.mapping
+    this.mapping = mapping && {
+      ...mapping,
+      map: (fd, length, at) => {
+        this.#count('map')
+        return mapping.map(fd, length, at)
+      },
+    }
   }
 
   /** No call fails from now on. */

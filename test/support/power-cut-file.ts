@@ -12,8 +12,35 @@ export class PowerCutFile {
   #dirty = new Set<number>()
   size = 0
   durableSize = 0
+  /** A mapping of the file, into which programs store without a call. */
+  #mapped: Uint8Array | undefined
+
+  /** From now on `memory` shows the file, and what is stored there within the size is in the live bytes. */
+  map(memory: Uint8Array): void {
+    this.unmap()
+    memory.fill(0).set(this.#live.subarray(0, Math.min(this.size, memory.length)))
+    this.#mapped = memory
+  }
+
+  unmap(): void {
+    this.#takeStores()
+    this.#mapped = undefined
+  }
+
+  /** Takes over what was stored into the mapping. */
+  #takeStores(): void {
+    const memory = this.#mapped
+    if (memory === undefined) return
+    for (let from = 0; from < this.size; from += SECTOR) {
+      const to = Math.min(from + SECTOR, this.size)
+      if (Buffer.compare(memory.subarray(from, to), this.#live.subarray(from, to)) === 0) continue
+      this.#live.set(memory.subarray(from, to), from)
+      this.#touch(from, to)
+    }
+  }
 
   read(target: Uint8Array, at: number, length: number, position: number): number {
+    this.#takeStores()
     const n = Math.max(0, Math.min(length, this.size - position))
     target.set(this.#live.subarray(position, position + n), at)
     return n
@@ -21,7 +48,9 @@ export class PowerCutFile {
 
   write(source: Uint8Array, at: number, length: number, position: number): void {
     if (length === 0) return
+    this.#takeStores()
     const end = position + length
+    this.#mapped?.set(source.subarray(at, at + length), position)
     this.#live = withRoom(this.#live, end)
     this.#live.set(source.subarray(at, at + length), position)
     this.#touch(Math.min(position, this.size), end)
@@ -29,6 +58,8 @@ export class PowerCutFile {
   }
 
   truncate(length: number): void {
+    this.#takeStores()
+    this.#mapped?.fill(0, length)
     this.#live = withRoom(this.#live, length)
     this.#live.fill(0, Math.min(length, this.size))
     this.#touch(Math.min(length, this.size), Math.max(length, this.size))
@@ -36,6 +67,7 @@ export class PowerCutFile {
   }
 
   datasync(): void {
+    this.#takeStores()
     this.#durable = withRoom(this.#durable, this.#live.length)
     for (const sector of this.#dirty) this.#copySector(sector, this.#durable)
     this.#dirty.clear()
@@ -44,6 +76,7 @@ export class PowerCutFile {
 
   /** The file after a power cut: what was synced, and of the rest what `random` lets survive (nothing without it). */
   afterCut(random: Random | undefined): PowerCutFile {
+    this.#takeStores()
     const file = new PowerCutFile()
     const bytes = withRoom(this.#durable.slice(), Math.max(this.#live.length, this.#durable.length))
     let size = this.durableSize

@@ -15,11 +15,14 @@
  * open when it creates or truncates) at which the power goes: that call and all later ones throw (code `EPOWER`) and
  * change nothing. So a test runs its work for n = 1, 2, … until it is not frozen, and crashes it each time.
  *
+ * With `{ mapping: true }` files can be mapped: stores into a mapping are unsynced changes of the sectors they touch, and
+ * are lost when the power is gone.
+ *
  * Descriptors belong to the object: for one thread only. Paths are absolute; '/' exists and is durable.
  */
 import { constants } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import type { Storage } from '../../src/journal/storage.ts'
+import type { FileMapping, Storage } from '../../src/journal/storage.ts'
 import { PowerCutFile } from './power-cut-file.ts'
 import type { Random } from './random.ts'
 
@@ -39,6 +42,31 @@ export class PowerCutStorage implements Storage {
   #changes: Change[] = []
   readonly #descriptors = new Map<number, PowerCutFile>()
   #nextDescriptor = 1000
+  readonly mapping: FileMapping | undefined
+  readonly #mappings = new Map<number, { memory: Uint8Array; file: PowerCutFile }>()
+
+  constructor(options: { mapping?: boolean } = {}) {
+    this.mapping = options.mapping === true ? this.#createMapping() : undefined
+  }
+
+  /** Addresses are numbers of mappings. */
+  #createMapping(): FileMapping {
+    return {
+      supports: () => true,
+      map: (fd, length, at) => {
+        const address = at === 0 ? this.#mappings.size + 1 : at
+        const replaced = this.#mappings.get(address)
+        replaced?.file.unmap()
+        const memory = replaced?.memory ?? new Uint8Array(length)
+        const file = this.#file(fd)
+        if (!this.isFrozen) file.map(memory)
+        this.#mappings.set(address, { memory, file })
+        return address
+      },
+      view: address => (this.#mappings.get(address) as { memory: Uint8Array }).memory,
+      unmap: address => this.#mappings.get(address)?.file.unmap(),
+    }
+  }
 
   get isFrozen(): boolean {
     return this.freezeAt > 0 && this.calls >= this.freezeAt
@@ -49,7 +77,7 @@ export class PowerCutStorage implements Storage {
     const names = new Map(this.#durable)
     const random = options.random
     if (random !== undefined) for (const change of this.#changes) if (random() < 0.5) apply(change, names)
-    const after = new PowerCutStorage()
+    const after = new PowerCutStorage({ mapping: this.mapping !== undefined })
     const files = new Map<PowerCutFile, PowerCutFile>()
     for (const path of [...names.keys()].sort()) {
       const node = names.get(path)
@@ -176,7 +204,9 @@ export class PowerCutStorage implements Storage {
 
   #change(): void {
     if (!this.isFrozen) this.calls++
-    if (this.isFrozen) throw failure('EPOWER', `call ${this.calls}`)
+    if (!this.isFrozen) return
+    for (const { file } of this.#mappings.values()) file.unmap()
+    throw failure('EPOWER', `call ${this.calls}`)
   }
 
   #parent(path: string): void {
