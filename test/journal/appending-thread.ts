@@ -10,10 +10,12 @@ export interface AppendingThread {
   directory: string
   shared: JournalShared
   options: JournalOptions
+  isMapped: boolean
 }
 
-const { name, count, directory, shared, options } = workerData as AppendingThread
-const journal = Journal.attach(hostStorage, directory, shared, options)
+const { name, count, directory, shared, options, isMapped } = workerData as AppendingThread
+const storage = isMapped ? hostStorage : { ...hostStorage, mapping: undefined }
+const journal = Journal.attach(storage, directory, shared, options)
 const body = new Uint8Array(400)
 const view = new DataView(body.buffer)
 const seqs = new Float64Array(count)

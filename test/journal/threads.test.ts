@@ -10,22 +10,26 @@ import { hostStorage } from '../../src/journal/storage.ts'
 import { startTypeScriptWorker } from '../support/typescript-worker.ts'
 import type { AppendingThread } from './appending-thread.ts'
 
-for (const [durability, count] of [
-  ['process', 20000],
-  ['async', 20000],
-  ['sync', 400],
+for (const [durability, isMapped, count] of [
+  ['process', true, 20000],
+  ['process', false, 20000],
+  ['async', true, 20000],
+  ['async', false, 20000],
+  ['sync', true, 400],
+  ['sync', false, 400],
 ] as const) {
-  test(`threads append in parallel: every record once, in seq order, ${durability}`, async t => {
+  test(`threads append in parallel: every record once, in seq order, ${durability}, mapped ${isMapped}`, async t => {
     const root = mkdtempSync(join(tmpdir(), 'holtfs-wal-'))
     t.teardown(() => rmSync(root, { recursive: true }))
     const directory = join(root, 'wal')
     const shared = createJournalShared(64 * 1024)
     const options: JournalOptions = { durability, segmentBytes: 200_000 }
-    const journal = Journal.start(hostStorage, directory, shared, 0, options)
+    const storage = isMapped ? hostStorage : { ...hostStorage, mapping: undefined }
+    const journal = Journal.start(storage, directory, shared, 0, options)
     const names = [1, 2, 3]
     const seqsOf = await Promise.all(
       names.map(async name => {
-        const workerData: AppendingThread = { name, count, directory, shared, options }
+        const workerData: AppendingThread = { name, count, directory, shared, options, isMapped }
         const worker = startTypeScriptWorker(new URL('./appending-thread.ts', import.meta.url), workerData)
         const [seqs] = (await once(worker, 'message')) as [Float64Array]
         await worker.terminate()

@@ -1,8 +1,10 @@
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { recordBytes } from '../../src/journal/record.ts'
 import { cutLog, replay } from '../../src/journal/replay.ts'
-import { appendRecords, DIRECTORY, LOGS, openLog, readAll, readFile, upTo, writeFile } from './fixture.ts'
+import { SEGMENT_HEADER } from '../../src/journal/segments.ts'
+import { appendRecords, bodyOf, DIRECTORY, LOGS, openLog, readAll, readFile, upTo, writeFile } from './fixture.ts'
 
 const [{ emptyStore }] = LOGS
 const PATH = join(DIRECTORY, '0000000000000001.wal')
@@ -55,6 +57,59 @@ test('a tail of zeros or of noise is cut like a short one', t => {
       )
     }
   }
+})
+
+test('zeros in place of any 512 bytes, as pages that did not reach the disk leave them, cut the log or refuse it', t => {
+  const durable = 30
+  const storage = emptyStore()
+  const { journal } = openLog(storage)
+  const ends = [SEGMENT_HEADER]
+  for (let seq = 1; seq <= 60; seq++) {
+    appendRecords(journal, 1)
+    ends.push(ends[seq - 1] + recordBytes(bodyOf(seq).length))
+    if (seq === durable) journal.sync()
+  }
+  const bytes = new Uint8Array(64 * 1024)
+  bytes.set(readFile(storage, PATH))
+  writeFile(storage, PATH, bytes)
+  t.deepEqual(readAll(storage), { seqs: upTo(60) })
+  let refused = 0
+  for (let at = 512; at < ends[60]; at += 512) {
+    writeFile(storage, PATH, bytes.slice().fill(0, at, at + 512))
+    const first = ends.findIndex(end => end > at)
+    if (first <= durable) {
+      t.throws(() => readAll(storage), { code: 'HOLT_CORRUPT_WAL' }, `zeros at ${at}`)
+      refused++
+      continue
+    }
+    const { seqs, torn } = readAll(storage)
+    t.deepEqual(seqs, upTo(first - 1), `zeros at ${at}`)
+    t.is(torn?.offset, at + 512 >= ends[60] && at === ends[first - 1] ? undefined : ends[first - 1], `zeros at ${at}`)
+  }
+  t.true(refused > 3)
+})
+
+test('zeros behind the last record of a segment that another one follows are no damage, in place of it they are', t => {
+  const storage = emptyStore()
+  const { journal } = openLog(storage, { segmentBytes: 1000 })
+  appendRecords(journal, 30)
+  const paths = storage
+    .list(DIRECTORY)
+    .sort()
+    .map(name => join(DIRECTORY, name))
+  t.true(paths.length > 3)
+  for (const path of paths) {
+    const bytes = readFile(storage, path)
+    const longer = new Uint8Array(bytes.length + 3000)
+    longer.set(bytes)
+    writeFile(storage, path, longer)
+  }
+  t.deepEqual(readAll(storage), { seqs: upTo(30) })
+  const bytes = readFile(storage, paths[1])
+  const nextFirst = Number.parseInt(paths[2].slice(-20), 16)
+  const lastBytes = recordBytes(bodyOf(nextFirst - 1).length)
+  writeFile(storage, paths[1], bytes.fill(0, bytes.length - 3000 - lastBytes))
+  t.throws(() => readAll(storage), { code: 'HOLT_CORRUPT_WAL' })
 })
 
 test('reading a torn log changes nothing', t => {
