@@ -6,7 +6,7 @@
  * as an error of that write, never as a signal. The file is lengthened in growing steps; zeros behind the last record
  * are the end of the log (replay.ts), and are given back when the segment is closed.
  *
- * Every store into the mapping is made under APPEND_LOCK and within ROOM. So the next segment can take the place of the
+ * Every store into the mapping is made under APPEND_LOCK and within ROOM (I46). So the next segment can take the place of the
  * old one, at the same address, under that lock, and once ROOM is zero for good the range may be unmapped, whatever views
  * other threads still have.
  */
@@ -57,7 +57,7 @@ export class MappedWriter extends LogWriter {
 
   override writeTo(): void {
     this.check()
-    if (this.words[ROOM] < AHEAD || this.#isRotationDue()) this.#goAhead()
+    if (this.words[ROOM] < AHEAD || this.#isRotationDue()) this.#prepare()
   }
 
   override writeLater(): void {
@@ -70,6 +70,7 @@ export class MappedWriter extends LogWriter {
 
   protected override settle(): number {
     if (this.#isRotationDue()) this.#unlessItPasses(() => this.#rotate())
+    else if (this.words[ROOM] < AHEAD) this.#prepare()
     return this.memory.settledSeq()
   }
 
@@ -103,7 +104,7 @@ export class MappedWriter extends LogWriter {
   }
 
   /** The caller's record is in the kernel already: what passes by itself, or another thread is at, is left for later. */
-  #goAhead(): void {
+  #prepare(): void {
     const lock = this.#isRotationDue() ? this.syncLock : this.flushLock
     if (!lock.tryLock()) return
     try {
@@ -131,6 +132,7 @@ export class MappedWriter extends LogWriter {
     const position = numbers[POSITION]
     const step = Math.min(Math.max(position, FIRST_STEP), LARGEST_STEP)
     const end = Math.min(Math.max(position + missing, (Math.floor(position / step) + 1) * step), numbers[RANGE] - 8)
+    if (end === position) return
     try {
       for (let at = position; at < end; at += this.#zeros.length) {
         this.storage.write(words[DESCRIPTOR], this.#zeros, 0, Math.min(end - at, this.#zeros.length), at)
