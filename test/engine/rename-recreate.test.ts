@@ -6,19 +6,18 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { openStore, type Tree } from '../../src/index.ts'
+import { RecordReader } from '../../src/journal/record.ts'
+import { SEGMENT_HEADER } from '../../src/journal/segments.ts'
 import { seededRandom } from '../support/random.ts'
 import { assertHolds, closeAnyhow, contents, emptyDirectory, SEED, SMALL, withStore } from './store-fixture.ts'
-
-const SEGMENT_HEADER = 32
 
 /** Offsets in a segment at which a record ends, and the seq of that record. */
 function recordEnds(segment: Buffer): { end: number; seq: number }[] {
   const ends: { end: number; seq: number }[] = []
-  for (let at = SEGMENT_HEADER; at + 24 <= segment.length; ) {
-    const length = segment.readUInt32LE(at + 4)
-    const end = at + ((24 + length + 4 + 7) & ~7)
-    ends.push({ end, seq: segment.readUInt32LE(at + 8) })
-    at = end
+  const reader = new RecordReader(segment, segment.readUInt32LE(12))
+  for (let at = SEGMENT_HEADER, size = reader.read(at); size > 0; size = reader.read(at)) {
+    at += size
+    ends.push({ end: at, seq: reader.seq })
   }
   return ends
 }
