@@ -5,6 +5,7 @@ export type { Bytes } from './engine/key-value.ts'
 export type { LoadEntry, LoadSummary } from './engine/load.ts'
 export type { TreeRecord } from './engine/point-reads.ts'
 export { renderPrometheus } from './engine/prometheus.ts'
+export type { BorrowedEntry, Range, RangeEntry, RangeOptions } from './engine/range.ts'
 export type { TreeStatistics } from './engine/statistics.ts'
 export {
   attachStore as openShared,
@@ -13,11 +14,7 @@ export {
   type StoreHandle,
   type StoreOptions,
 } from './engine/store.ts'
-export {
-  type RangeEntry,
-  type RangeOptions,
-  Tree,
-} from './engine/tree.ts'
+export { Tree } from './engine/tree.ts'
 export type { View } from './engine/view.ts'
 export { type Applied, HoltError, type HoltErrorCode } from './errors.ts'
 export { type MountStoreOptions as MountOptions, mountStore as mount } from './fs/mount-store.ts'

@@ -4,8 +4,8 @@ import type { Batch } from './batch.ts'
 import { asKey, asValue, asVersion, type Bytes } from './key-value.ts'
 import { REMOVED, StagedState, WRITTEN } from './staged-state.ts'
 import type { Tree } from './tree.ts'
-import type { Cursor } from './walker/cursor.ts'
 import type { Lookup } from './walker/lookup.ts'
+import type { Scan } from './walker/scan.ts'
 
 const NOTHING = new Uint8Array(0)
 
@@ -47,10 +47,10 @@ export class Staging implements AtomicBatch {
   held = true
   readonly #tree: Tree
   readonly #lookup: Lookup
-  readonly #probe: Cursor
+  readonly #probe: Scan
   readonly #staged: StagedState
 
-  constructor(tree: Tree, batch: Batch, lookup: Lookup, probe: Cursor) {
+  constructor(tree: Tree, batch: Batch, lookup: Lookup, probe: Scan) {
     this.#tree = tree
     this.#lookup = lookup
     this.#probe = probe
@@ -122,7 +122,10 @@ export class Staging implements AtomicBatch {
     if (this.#staged.hasWrittenBelow(prefix)) return false
     const probe = this.#probe
     probe.seek(prefix, prefix.length, NOTHING, 0, -1, true, true)
-    while (probe.next()) if (this.#staged.of(probe.key.subarray(0, probe.keyLength)) !== REMOVED) return false
+    while (probe.next()) {
+      const { bytes, keyAt, keyLength } = probe
+      if (this.#staged.of(bytes.subarray(keyAt, keyAt + keyLength)) !== REMOVED) return false
+    }
     return true
   }
 }

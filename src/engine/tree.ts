@@ -20,39 +20,25 @@ import {
 import { checkStructure, type StructureSummary } from './check.ts'
 import { assertNotFailed, Checkpoint } from './checkpoint.ts'
 import type { Gate } from './gate.ts'
-import { asDelimiter, asKey, assertKey, asValue, asVersion, type Bytes, keyTooLong, valueTooLong } from './key-value.ts'
+import { assertKey, asValue, asVersion, type Bytes, keyTooLong, valueTooLong } from './key-value.ts'
 import { EXCLUSIVE, Log } from './latch.ts'
 import { H_DEAD } from './layout.ts'
 import { type LoadEntry, type LoadSummary, load, slotsOfChunk } from './load.ts'
 import { RECORD_LOAD } from './load-chunk.ts'
 import { PointReads, type TreeRecord } from './point-reads.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
+import { type BorrowedEntry, type Range, type RangeOptions, Ranges } from './range.ts'
 import { C_BLOB_HIGH, C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
 import { failedToApply, SingleChange } from './single-change.ts'
 import { type TreeStatistics, treeStatistics } from './statistics.ts'
 import { Upkeep } from './upkeep.ts'
 import { type View, Views } from './view.ts'
-import { bufferOf } from './walker/bytes.ts'
 import { Cursor } from './walker/cursor.ts'
 import { ANY_VERSION } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
 import { route } from './walker/route.ts'
+import { Scan } from './walker/scan.ts'
 import { compact } from './walker/spillover.ts'
-
-export interface RangeOptions {
-  prefix?: Bytes
-  /** Only keys greater than this one; inside a rolled-up prefix, only what comes after all of it. */
-  startAfter?: Bytes
-  /** One character (one byte): keys that contain it beyond the prefix are rolled up into one entry. */
-  delimiter?: string
-  /** Most entries, rolled-up ones included. */
-  limit?: number
-  keysOnly?: boolean
-}
-
-export type RangeEntry =
-  | { key: Buffer; value: Buffer; version: number; commonPrefix?: undefined }
-  | { commonPrefix: Buffer; key?: undefined }
 
 export interface TreeParts {
   pool: Pool
@@ -84,14 +70,13 @@ export class Tree {
   readonly #inlineRoundBytes: number
   readonly #lookup: Lookup
   readonly #reads: PointReads
-  readonly #probe: Cursor
+  readonly #probe: Scan
   readonly #views: Views
   readonly #apply: Apply
   readonly #batch = new Batch()
   readonly #single: SingleChange
   readonly #keyScratch = Buffer.alloc(MAX_KEY)
-  /** Cursors of finished ranges: their buffers are worth keeping. */
-  readonly #idleCursors: Cursor[] = []
+  readonly #ranges: Ranges
   #entered = false
   #upkeep: Upkeep | undefined
   readonly #tendsInline: boolean
@@ -107,7 +92,11 @@ export class Tree {
     this.#inlineRoundBytes = parts.background ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
     this.#lookup = new Lookup(parts.pool, parts.gate)
     this.#reads = new PointReads(this.#lookup)
-    this.#probe = new Cursor(parts.pool, parts.gate)
+    this.#probe = new Scan(parts.pool, parts.gate)
+    this.#ranges = new Ranges(
+      () => new Scan(parts.pool, parts.gate),
+      () => this.#assertOpen(),
+    )
     this.#apply = new Apply(parts.pool, parts.gate)
     this.#single = new SingleChange(parts.pool, parts.gate, this.#log, this.#batch)
     this.#views = new Views(parts.pool, parts.gate, () => this.lastSeq())
@@ -146,33 +135,25 @@ export class Tree {
   }
 
   /**
-   * Entries in key order, each a copy that was in the tree when it was read; the scan goes on while others write.
-   * Constant memory, whatever the size of the range.
+   * Entries in key order, each the caller's own; the scan goes on while others write, and each entry was in the tree when
+   * it was handed out. Constant memory, whatever the size of the range.
    */
-  *range(options: RangeOptions = {}): Generator<RangeEntry> {
-    const prefix = asKey(options.prefix ?? NOTHING)
-    const after = asKey(options.startAfter ?? NOTHING)
-    const delimiter = asDelimiter(options.delimiter)
-    const { keysOnly = false, limit = Number.POSITIVE_INFINITY } = options
-    const cursor = this.#idleCursors.pop() ?? this.cursor()
-    try {
-      cursor.seek(prefix, prefix.length, after, after.length, delimiter, true, keysOnly)
-      for (let n = 0; n < limit; n++) {
-        this.#assertOpen()
-        if (!cursor.next()) break
-        const key = bufferOf(cursor.key, cursor.keyLength)
-        if (cursor.isPrefix) yield { commonPrefix: key }
-        else yield { key, value: bufferOf(cursor.value, keysOnly ? 0 : cursor.valueLength), version: cursor.version }
-      }
-    } finally {
-      this.#idleCursors.push(cursor)
-    }
+  range(options: RangeOptions = {}): Range {
+    return this.#ranges.range(options)
+  }
+
+  /**
+   * The entries of {@link range}, each lent to `visit` for the time of its call: nothing is allocated. Ends when `visit`
+   * returns false.
+   */
+  scan(options: RangeOptions, visit: (entry: BorrowedEntry) => unknown): void {
+    this.#ranges.scan(options, visit)
   }
 
   /** Whether no key starts with the prefix. */
   isPrefixEmpty(prefix: Bytes): boolean {
     const bytes = this.#key(prefix, this.#keyScratch)
-    this.#probe.seek(bytes, this.#length, NOTHING, 0, -1, true, true)
+    this.#probe.seek(bytes, this.#length, NOTHING, 0, -1, true, true, 1)
     return !this.#probe.next()
   }
 

@@ -6,25 +6,23 @@
 import { HoltError } from '../errors.ts'
 import { MAX_VALUE } from '../limits.ts'
 import type { Gate } from './gate.ts'
-import { asDelimiter, asKey, type Bytes } from './key-value.ts'
+import { asKey, type Bytes } from './key-value.ts'
 import type { TreeRecord } from './point-reads.ts'
 import type { Pool } from './pool.ts'
-import type { RangeEntry, RangeOptions } from './tree.ts'
+import { type BorrowedEntry, type Range, type RangeOptions, Ranges } from './range.ts'
 import { ViewResidency, viewExpired } from './view-residency.ts'
 import { bufferOf } from './walker/bytes.ts'
-import { Cursor } from './walker/cursor.ts'
 import { Lookup } from './walker/lookup.ts'
+import { Scan } from './walker/scan.ts'
 
-const NOTHING = new Uint8Array(0)
-
-/** What reads a view; used again for later ones, because cursors have large buffers. */
+/** What reads a view; used again for later ones, because scans have large buffers. */
 class Reads {
   readonly residency: ViewResidency
   readonly lookup: Lookup
   readonly value = new Uint8Array(MAX_VALUE)
   readonly #pool: Pool
   readonly #gate: Gate
-  readonly #idle: Cursor[] = []
+  readonly #idleScans: Scan[] = []
 
   constructor(pool: Pool, gate: Gate) {
     this.#pool = pool
@@ -33,12 +31,9 @@ class Reads {
     this.lookup = new Lookup(pool, gate, this.residency)
   }
 
-  takeCursor(): Cursor {
-    return this.#idle.pop() ?? new Cursor(this.#pool, this.#gate, this.residency)
-  }
-
-  giveBack(cursor: Cursor): void {
-    this.#idle.push(cursor)
+  /** The ranges of one view. */
+  ranges(check: () => void): Ranges {
+    return new Ranges(() => new Scan(this.#pool, this.#gate, this.residency), check, this.#idleScans)
   }
 }
 
@@ -92,11 +87,16 @@ export class View {
   /** Seq of the last change that the view shows. */
   readonly seq: number
   readonly #reads: Reads
+  readonly #ranges: Ranges
   #ended = false
 
   /** Views are opened by `tree.view`. */
   constructor(reads: Reads, seq: number) {
     this.#reads = reads
+    this.#ranges = reads.ranges(() => {
+      this.#assertNotEnded()
+      this.#assertOpen()
+    })
     this.seq = seq
   }
 
@@ -131,29 +131,14 @@ export class View {
     return found
   }
 
-  /** Entries in key order, each a copy. Constant memory, whatever the size of the range. */
-  *range(options: RangeOptions = {}): Generator<RangeEntry> {
-    const prefix = asKey(options.prefix ?? NOTHING)
-    const after = asKey(options.startAfter ?? NOTHING)
-    const delimiter = asDelimiter(options.delimiter)
-    const { keysOnly = false, limit = Number.POSITIVE_INFINITY } = options
-    this.#assertNotEnded()
-    const reads = this.#reads
-    const cursor = reads.takeCursor()
-    try {
-      cursor.seek(prefix, prefix.length, after, after.length, delimiter, true, keysOnly)
-      for (let n = 0; n < limit; n++) {
-        this.#assertNotEnded()
-        const more = cursor.next()
-        this.#assertOpen()
-        if (!more) break
-        const key = bufferOf(cursor.key, cursor.keyLength)
-        if (cursor.isPrefix) yield { commonPrefix: key }
-        else yield { key, value: bufferOf(cursor.value, keysOnly ? 0 : cursor.valueLength), version: cursor.version }
-      }
-    } finally {
-      reads.giveBack(cursor)
-    }
+  /** Entries in key order, each the caller's own. Constant memory, whatever the size of the range. */
+  range(options: RangeOptions = {}): Range {
+    return this.#ranges.range(options)
+  }
+
+  /** The entries of {@link range}, each lent to `visit` for the time of its call. Ends when `visit` returns false. */
+  scan(options: RangeOptions, visit: (entry: BorrowedEntry) => unknown): void {
+    this.#ranges.scan(options, visit)
   }
 
   /** Whether no key starts with the prefix. */
