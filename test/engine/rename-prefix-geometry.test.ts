@@ -56,8 +56,8 @@ const SIZES: Record<string, (both: Both, prefix: string) => void> = {
     both.fill(prefix, 5, 10)
   },
   'a few keys': (both, prefix) => both.fill(prefix, 9, 30),
-  'nearly 64 KB': (both, prefix) => both.fill(prefix, 120, 490),
-  'more than 64 KB': (both, prefix) => both.fill(prefix, 180, 490),
+  'nearly 16 KB': (both, prefix) => both.fill(prefix, 29, 490),
+  'more than 16 KB': (both, prefix) => both.fill(prefix, 180, 490),
   'more than a frame': (both, prefix) => both.fill(prefix, 120, 9000),
   'a long edge': (both, prefix) => both.fill(`${prefix}/${LONG}`, 9, 30),
   'long edges to several frames': (both, prefix) => both.fill(`${prefix}/${LONG}`, 100, 9000),

@@ -27,6 +27,9 @@ import { findChild, isRun, leafValueLength, nextChild, nodeAt, nodeSize, runEnd 
 export const MAX_NODES = FRAME_SIZE / 8
 
 /** Shared by the walks of whole subtrees, none of which runs inside another. */
+/** Nodes up to so many bytes are copied word by word, larger ones by a call. */
+const WORDWISE = 256
+
 export const stack = new Int32Array(2 * MAX_NODES)
 
 /** Bytes a packed copy of the node at `node` takes. */
@@ -120,15 +123,18 @@ function cloneRun(pool: Pool, from: number, to: number, source: number, copy: nu
 
 /** Copies one node of `size` packed bytes; a leaf without its slack. */
 export function copyNode(pool: Pool, source: number, copy: number, size: number): void {
-  if (pool.u8[source] !== LEAF) {
-    copyBytes(pool.u8, source, pool.u8, copy, size)
+  const { u8, u16, u32 } = pool
+  const start = u8[source] === LEAF ? u16[(source + LEAF_KEY_START) >> 1] : LEAF_HEAD
+  if (start === LEAF_HEAD) {
+    // Nodes begin at and take multiples of 8 bytes.
+    if (size > WORDWISE) u8.copyWithin(copy, source, source + size)
+    else for (let at = source >> 2, to = copy >> 2, end = (source + size) >> 2; at < end; ) u32[to++] = u32[at++]
     return
   }
-  const start = pool.u16[(source + LEAF_KEY_START) >> 1]
-  const bytes = pool.u16[(source + LEAF_SUFFIX) >> 1] + leafValueLength(pool, source)
-  copyBytes(pool.u8, source, pool.u8, copy, LEAF_HEAD)
-  pool.u16[(copy + LEAF_KEY_START) >> 1] = LEAF_HEAD
-  copyBytes(pool.u8, source + start, pool.u8, copy + LEAF_HEAD, bytes)
+  const bytes = u16[(source + LEAF_SUFFIX) >> 1] + leafValueLength(pool, source)
+  copyBytes(u8, source, u8, copy, LEAF_HEAD)
+  u16[(copy + LEAF_KEY_START) >> 1] = LEAF_HEAD
+  copyBytes(u8, source + start, u8, copy + LEAF_HEAD, bytes)
 }
 
 /** Copies the whole tree of the frame at `from` into the formatted, empty frame at `to`. */

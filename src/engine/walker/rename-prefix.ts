@@ -23,7 +23,7 @@ import { ANY_VERSION, advanceLeaf, type Insert } from './insert.ts'
 import { leafValueLength, nodeAt, nodeSize } from './node.ts'
 
 /** A subtree of at most this many bytes is copied into its new frame; a larger one becomes a blob of its own. */
-const INLINE_LIMIT = 64 * 1024
+const INLINE_LIMIT = 16 * 1024
 
 export class RenamePrefix {
   readonly #pool: Pool
