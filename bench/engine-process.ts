@@ -2,17 +2,19 @@
  * The process of one engine: opens it, fills it, and measures what its parent asks for. One process an engine, so that
  * no engine runs in code that was optimised for, or in a heap that was filled by, another one.
  */
+import { CLOCKS } from './clock.ts'
 import { Dataset } from './dataset.ts'
 import { EngineLifecycle } from './engine-lifecycle.ts'
 import type { Operation } from './engine-operations.ts'
 import { ENGINES } from './stores/engines.ts'
 
-/** Nanoseconds after which a measurement stops. */
+/** Nanoseconds of the wall clock after which a measurement stops. */
 const BUDGET = 100e6
 
-const [engine, scratch, countText] = process.argv.slice(2)
+const [engine, scratch, countText, clock] = process.argv.slice(2)
+const now = CLOCKS[clock]
 const dataset = new Dataset(Number(countText))
-const lifecycle = new EngineLifecycle(engine, await ENGINES[engine](), dataset, scratch)
+const lifecycle = new EngineLifecycle(engine, await ENGINES[engine](), dataset, scratch, now)
 const { operations } = await lifecycle.start()
 
 /** Returns nanoseconds a unit. */
@@ -20,15 +22,15 @@ async function measure({ step, unitsAStep = 1, chunk }: Operation): Promise<numb
   lifecycle.operations.prepare()
   globalThis.gc?.()
   let steps = 0
-  const begin = process.hrtime.bigint()
+  const end = CLOCKS.wall() + BUDGET
+  const begin = now()
   for (;;) {
     for (let n = 0; n < chunk; n++) {
       const done = step()
       if (done !== undefined) await done
     }
     steps += chunk
-    const elapsed = Number(process.hrtime.bigint() - begin)
-    if (elapsed >= BUDGET) return elapsed / (steps * unitsAStep)
+    if (CLOCKS.wall() >= end) return (now() - begin) / (steps * unitsAStep)
   }
 }
 

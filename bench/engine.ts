@@ -20,20 +20,25 @@ const LIFECYCLE: { question: string; operation: string; unit: Row['unit']; once?
   { question: 'finish', operation: '', unit: 'ns', once: true },
 ]
 
+export interface EngineOptions {
+  /** Ours first; by default all. */
+  engines: string[] | undefined
+  /** Records below ROOT, one table each. */
+  counts: number[]
+  rounds: number
+  /** One of CLOCKS. */
+  clock: string
+}
+
 /** @throws when an engine gives a wrong answer. */
-export async function benchEngines(
-  scratch: string,
-  names: string[] | undefined,
-  counts: number[],
-  rounds: number,
-): Promise<Table[]> {
-  const engines = names ?? Object.keys(ENGINES)
+export async function benchEngines(scratch: string, options: EngineOptions): Promise<Table[]> {
   const tables: Table[] = []
-  for (const count of counts) tables.push(await benchEngine(scratch, engines, count, rounds))
+  for (const count of options.counts) tables.push(await benchEngine(scratch, count, options))
   return tables
 }
 
-async function benchEngine(scratch: string, engines: string[], count: number, rounds: number): Promise<Table> {
+async function benchEngine(scratch: string, count: number, options: EngineOptions): Promise<Table> {
+  const { engines = Object.keys(ENGINES), rounds, clock } = options
   const directory = mkdtempSync(join(scratch, 'engine-'))
   const peers = new Map<string, PeerProcess>()
   const began = Date.now()
@@ -43,7 +48,7 @@ async function benchEngine(scratch: string, engines: string[], count: number, ro
   try {
     for (const name of engines) {
       progress(`filling ${name}`)
-      peers.set(name, await PeerProcess.start(name, './engine-process.ts', [name, directory, String(count)]))
+      peers.set(name, await PeerProcess.start(name, './engine-process.ts', [name, directory, String(count), clock]))
     }
     const rows: Row[] = []
     for (const operation of peers.get(engines[0])!.names) {
@@ -56,7 +61,7 @@ async function benchEngine(scratch: string, engines: string[], count: number, ro
       if (operation !== '') rows.push({ operation, unit, values })
     }
     const title = `${count.toLocaleString('en')} keys (and ${MOVED_RECORDS.toLocaleString('en')} below the prefix that is renamed)`
-    return { title, subjects: engines, rows }
+    return { title: clock === 'cpu' ? `${title}; processor time` : title, subjects: engines, rows }
   } finally {
     for (const peer of peers.values()) peer.stop()
     rmSync(directory, { recursive: true, force: true })

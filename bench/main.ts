@@ -4,6 +4,7 @@
  *     --only engine          one part: engine, threads or mount
  *     --keys 20000,200000    sizes of the engine's dataset: multiples of 10,000
  *     --engines holtfs,lmdb  some of the engines, ours first
+ *     --cpu-time             engines by the processor time of their processes: for a machine that is not quiet
  *     --rounds 3             counted rounds
  *     --dir DIRECTORY        where the stores are made; on the disk that is to be measured
  *     --json FILE            every value of every round
@@ -26,6 +27,7 @@ const { values: given } = parseArgs({
     only: { type: 'string' },
     keys: { type: 'string', default: '20000,200000,2000000' },
     engines: { type: 'string' },
+    'cpu-time': { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
     dir: { type: 'string', default: tmpdir() },
     json: { type: 'string' },
@@ -38,7 +40,13 @@ const machine = describeMachine()
 const scratch = mkdtempSync(join(given.dir, 'holtfs-bench-'))
 const rounds = Number(given.rounds)
 const parts: Record<string, () => Promise<Table[]>> = {
-  engine: () => benchEngines(scratch, given.engines?.split(','), given.keys.split(',').map(Number), rounds),
+  engine: () =>
+    benchEngines(scratch, {
+      engines: given.engines?.split(','),
+      counts: given.keys.split(',').map(Number),
+      rounds,
+      clock: given['cpu-time'] ? 'cpu' : 'wall',
+    }),
   threads: () => benchThreads(scratch, rounds),
   mount: () => benchMounts(scratch, rounds),
 }
