@@ -21,6 +21,7 @@ import {
   C_FAILED,
   C_MANIFEST_SIZE,
   C_ROUND_LOCK,
+  C_SHRINK,
   C_SLOT_FREED,
   N_CHECKPOINT_SEQ,
   N_LAST_ROUND_TIME,
@@ -30,6 +31,7 @@ import {
   N_ROUND_TIME,
   N_WAL_AT_ROUND,
 } from './shared.ts'
+import { lowerImages, shrinkFrames } from './shrink.ts'
 
 /** A frame image of the cut: where it is, and what the tables said about its blob at the cut. */
 interface Image {
@@ -85,8 +87,12 @@ export class Checkpoint {
       // What is in memory may be a change half applied, or rest on an image that a failed fsync has lost.
       assertNotFailed(this.#pool)
       const cut = this.#cut()
-      if (cut.images.length === 0 && cut.moves.length === 0 && cut.seq === this.#numbers[N_CHECKPOINT_SEQ]) return false
+      if (cut.images.length === 0 && cut.moves.length === 0 && cut.seq === this.#numbers[N_CHECKPOINT_SEQ]) {
+        if (this.#pool.control[C_SHRINK] !== 0) this.#shrink()
+        return false
+      }
       this.#write(cut)
+      this.#shrink()
       this.#pool.count('rounds')
       this.#pool.count('roundFrames', cut.images.length)
       this.#noteTime(performance.now() - started)
@@ -101,6 +107,13 @@ export class Checkpoint {
     numbers[N_ROUND_TIME] += milliseconds
     numbers[N_LAST_ROUND_TIME] = milliseconds
     numbers[N_LONGEST_ROUND_TIME] = Math.max(numbers[N_LONGEST_ROUND_TIME], milliseconds)
+  }
+
+  /** Gives back what frames.dat does not need any more. */
+  #shrink(): void {
+    // The slots that they leave are free after another commit.
+    if (lowerImages(this.#pool, this.#gate) > 0) this.#write(this.#cut())
+    shrinkFrames(this.#pool, this.#gate)
   }
 
   /** Stops mutations for a moment and notes what the tree consists of. */

@@ -1,10 +1,11 @@
 /**
  * Slots of frames.dat, by count of references: one each from a blob's newest image, the committed checkpoint, the round
- * in flight, and every view that needs it. A slot without references is free, and no other is ever written (I5). Called under the gate, and
- * beside it by the thread that writes a round: so the counts change by atomic operations.
+ * in flight, and every view that needs it. A slot without references is free, and no other is ever written (I5). Called
+ * under the gate, and beside it by the thread that has the round lock: so the counts change by atomic operations. Low
+ * slots go first.
  */
 import { HoltError } from '../errors.ts'
-import { C_DISK_HIGH, C_DISK_HINT, MAX_DISK_SLOTS } from './shared.ts'
+import { C_DISK_END, C_DISK_HIGH, C_DISK_HINT, MAX_DISK_SLOTS } from './shared.ts'
 
 export class DiskSlots {
   /** References to each slot; 0 = free. */
@@ -19,7 +20,9 @@ export class DiskSlots {
   /** Claims a free slot, with one reference. */
   allocate(): number {
     const control = this.#control
+    const end = Atomics.load(control, C_DISK_END)
     for (let slot = control[C_DISK_HINT]; slot < MAX_DISK_SLOTS; slot++) {
+      if (end !== 0 && slot >= end) Atomics.wait(control, C_DISK_END, end)
       if (Atomics.compareExchange(this.refs, slot, 0, 1) === 0) {
         Atomics.store(control, C_DISK_HINT, slot + 1)
         if (slot >= control[C_DISK_HIGH]) Atomics.store(control, C_DISK_HIGH, slot + 1)
@@ -27,6 +30,40 @@ export class DiskSlots {
       }
     }
     throw new HoltError('HOLT_FULL', 'frames.dat has its most slots')
+  }
+
+  /** Claims this slot, if it is free. */
+  claim(slot: number): boolean {
+    return Atomics.compareExchange(this.refs, slot, 0, 1) === 0
+  }
+
+  /** Slots in use. */
+  used(): number {
+    const high = this.#control[C_DISK_HIGH]
+    let used = 0
+    for (let slot = 0; slot < high; slot++) if (this.refs[slot] !== 0) used++
+    return used
+  }
+
+  /** The slot behind the last one in use. */
+  end(): number {
+    let end = this.#control[C_DISK_HIGH]
+    while (end > 0 && this.refs[end - 1] === 0) end--
+    return end
+  }
+
+  /**
+   * Whoever asks for a slot and finds none below `end` waits for {@link reopen}. The caller is inside the gate and has the
+   * round lock, so that nobody is asking now.
+   */
+  closeFrom(end: number): void {
+    this.#control[C_DISK_HIGH] = end
+    Atomics.store(this.#control, C_DISK_END, Math.max(1, end))
+  }
+
+  reopen(): void {
+    Atomics.store(this.#control, C_DISK_END, 0)
+    Atomics.notify(this.#control, C_DISK_END)
   }
 
   retain(slot: number): void {

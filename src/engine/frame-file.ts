@@ -82,6 +82,34 @@ export class FrameFile {
   datasync(): void {
     this.#storage.datasync(this.#fd)
   }
+
+  /** Copies an image as it is to another slot; false when there is none. Throws the host's error. */
+  move(from: number, to: number): boolean {
+    const length = this.#storage.read(this.#fd, this.#scratch, 0, FRAME_SIZE, from * FRAME_SIZE)
+    const used = Math.ceil(this.#words[H_USED >> 2] / PAGE_SIZE) * PAGE_SIZE
+    if (length < used || used > FRAME_SIZE) return false
+    this.#storage.write(this.#fd, this.#scratch, 0, used, to * FRAME_SIZE)
+    return true
+  }
+
+  /** Slots of the file, and how many slots' space it takes on the host. */
+  slots(): number {
+    return Math.ceil(this.#storage.size(this.#fd) / FRAME_SIZE)
+  }
+
+  allocatedSlots(): number {
+    return this.#storage.allocated(this.#fd) / FRAME_SIZE
+  }
+
+  /** Cuts the file behind its first `slots` slots. Throws the host's error. */
+  cut(slots: number): void {
+    this.#storage.truncate(this.#fd, slots * FRAME_SIZE)
+  }
+
+  /** Gives the space of slots back, which read as zeros then. Throws the host's error. */
+  punch(first: number, slots: number): void {
+    this.#storage.punch(this.#fd, first * FRAME_SIZE, slots * FRAME_SIZE)
+  }
 }
 
 export function corruptImage(slot: number, blob: number, problem: string): HoltError {

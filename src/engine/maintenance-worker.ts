@@ -26,7 +26,7 @@ const ROUTE_EVERY = 30_000
 type Task = { id: string; work: 'round' | 'sync'; blob?: undefined } | { id: string; work: Work; blob: number }
 
 /** What is done first. */
-const PRIORITY = { sync: 4, round: 3, merge: 2, compact: 1, route: 0 }
+const PRIORITY = { sync: 4, round: 3, merge: 2, gather: 2, compact: 1, route: 0 }
 
 const { handle, words: buffer } = workerData as MaintenanceData
 const words = new Int32Array(buffer)
@@ -59,7 +59,9 @@ const queue = new Queue<Task, void>(
 
 function perform(task: Task): void {
   if (task.blob !== undefined) {
-    if (tree.upkeep[task.work](task.blob) === 'busy') throw new Error(`blob ${task.blob} is being changed`)
+    const outcome = tree.upkeep[task.work](task.blob)
+    if (outcome === 'busy') throw new Error(`blob ${task.blob} is being changed`)
+    if (outcome === 'done' && task.work === 'gather') queue.push(task)
   } else if (task.work === 'sync') tree.sync()
   else round()
 }
@@ -99,7 +101,7 @@ function look(): void {
   const stats = tree.stats()
   const now = Date.now()
   const bytes = (stats.journal?.bytes ?? 0) - roundBytes
-  const isDirty = stats.lastSeq > stats.checkpointSeq
+  const isDirty = stats.lastSeq > stats.checkpointSeq || stats.dirtyFrames > 0
   const isCrowded = stats.dirtyFrames * 2 > stats.poolFrames
   if (
     bytes > ROUND_WAL_BYTES ||
@@ -113,8 +115,8 @@ function look(): void {
     queue.push({ id: 'sync', work: 'sync' })
   }
   for (const blob of tree.upkeep.collect()) {
-    const worth = tree.upkeep.worth(blob)
-    if (worth !== undefined) queue.push({ id: `${worth} ${blob}`, work: worth, blob })
+    const task = tree.upkeep.task(blob)
+    if (task !== undefined) queue.push({ id: `${task.work} ${task.blob}`, ...task })
   }
   if (now - routedAt > ROUTE_EVERY) {
     routedAt = now

@@ -48,6 +48,8 @@ const COUNTER_HELP: Record<CounterName, string> = {
   routingHits: 'Routing regions found in the cache.',
   routingMisses: 'Routing regions read from frames.dat.',
   bloomNegatives: 'Cold lookups that a bloom filter answered.',
+  slotsCut: 'Slots cut off the end of frames.dat.',
+  slotsPunched: 'Free slots of frames.dat made holes of the file.',
   viewsExpired: 'Views that ended because too much was changed.',
 }
 

@@ -10,7 +10,7 @@ import type { Storage } from '../journal/storage.ts'
 import { FRAME_SIZE } from '../limits.ts'
 
 /** What a frame file needs of the storage. */
-export type FrameStorage = Pick<Storage, 'read' | 'write' | 'datasync'>
+export type FrameStorage = Pick<Storage, 'read' | 'write' | 'datasync' | 'size' | 'allocated' | 'truncate' | 'punch'>
 
 export interface Scratch {
   fd: number
@@ -38,5 +38,9 @@ export function overScratch(storage: Storage, scratch: Scratch): FrameStorage {
       storage.write(scratch.fd, source, at, length, position - start)
     },
     datasync: () => {},
+    size: fd => storage.size(fd),
+    allocated: fd => storage.allocated(fd),
+    truncate: () => {},
+    punch: () => {},
   }
 }

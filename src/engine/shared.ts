@@ -59,6 +59,10 @@ export const C_VIEW_NUMBER = 21
 /** Images in memory that only views need, and references to disk slots for views. */
 export const C_VIEW_IMAGES = 22
 export const C_VIEW_DISK = 23
+/** While frames.dat is cut: where it will end, at least 1; else 0. */
+export const C_DISK_END = 24
+/** 1 when the next round is to give back all free space of frames.dat. */
+export const C_SHRINK = 25
 /** Statistics: see {@link COUNTERS}. */
 export const C_COUNTERS = 32
 export const CONTROL_WORDS = 128
@@ -99,6 +103,8 @@ export const COUNTERS = [
   'routingMisses',
   'bloomNegatives',
   'viewsExpired',
+  'slotsCut',
+  'slotsPunched',
 ] as const
 
 export type CounterName = (typeof COUNTERS)[number]

@@ -29,6 +29,7 @@ import {
   C_EPOCH,
   C_FAILED,
   C_MANIFEST_SIZE,
+  C_SHRINK,
   createEngineShared,
   type EngineShared,
   N_CHECKPOINT_SEQ,
@@ -208,7 +209,10 @@ class FileStore implements Store {
     const control = new Int32Array(this.#handle.engine.control)
     try {
       // After a failure memory is not to be believed: what the log holds is for the next open.
-      if (journal !== undefined && !journal.failed() && Atomics.load(control, C_FAILED) === 0) this.tree.checkpoint()
+      if (journal !== undefined && !journal.failed() && Atomics.load(control, C_FAILED) === 0) {
+        control[C_SHRINK] = 1
+        this.tree.checkpoint()
+      }
     } finally {
       Atomics.store(control, C_CLOSED, 1)
       try {

@@ -5,7 +5,7 @@
 import { HoltError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Storage } from '../journal/storage.ts'
-import { FRAME_SHIFT, MAX_KEY, MAX_USER_KEY, MAX_VALUE, ROUND_WAL_BYTES } from '../limits.ts'
+import { MAX_KEY, MAX_USER_KEY, MAX_VALUE, ROUND_WAL_BYTES } from '../limits.ts'
 import { Apply } from './apply.ts'
 import { type AtomicBatch, Staging } from './atomic.ts'
 import {
@@ -22,13 +22,12 @@ import { assertNotFailed, Checkpoint } from './checkpoint.ts'
 import type { Gate } from './gate.ts'
 import { assertKey, asValue, asVersion, type Bytes, keyTooLong, valueTooLong } from './key-value.ts'
 import { EXCLUSIVE, Log } from './latch.ts'
-import { H_DEAD } from './layout.ts'
 import { type LoadEntry, type LoadSummary, load, slotsOfChunk } from './load.ts'
 import { RECORD_LOAD } from './load-chunk.ts'
 import { PointReads, type TreeRecord } from './point-reads.ts'
-import { type Pool, ROOT_BLOB } from './pool.ts'
+import type { Pool } from './pool.ts'
 import { type BorrowedEntry, type Range, type RangeOptions, Ranges } from './range.ts'
-import { C_BLOB_HIGH, C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
+import { C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
 import { failedToApply, SingleChange } from './single-change.ts'
 import { type TreeStatistics, treeStatistics } from './statistics.ts'
 import { Upkeep } from './upkeep.ts'
@@ -36,9 +35,7 @@ import { type View, Views } from './view.ts'
 import { Cursor } from './walker/cursor.ts'
 import { ANY_VERSION } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
-import { route } from './walker/route.ts'
 import { Scan } from './walker/scan.ts'
-import { compact } from './walker/spillover.ts'
 
 export interface TreeParts {
   pool: Pool
@@ -386,7 +383,10 @@ export class Tree {
     this.#sinceLook = 0
     if (this.#pool.control[C_NOTED] === 0) return
     try {
-      for (const blob of this.upkeep.collect()) this.upkeep.tend(blob)
+      for (const blob of this.upkeep.collect()) {
+        const task = this.upkeep.task(blob)
+        if (task !== undefined) while (this.upkeep[task.work](task.blob) === 'done' && task.work === 'gather');
+      }
     } catch (error) {
       if (!(error instanceof HoltError)) throw error
     }
@@ -461,33 +461,15 @@ export class Tree {
   }
 
   /**
-   * Compacts every frame that has dead bytes, and gives those that gain from it the routing layout, in which a record is
-   * read from disk without the rest of its frame; returns how many were rebuilt.
+   * Makes the tree small: merges sparse blobs, packs frames that have dead bytes, and gives those that gain from it the
+   * routing layout, in which a record is read from disk without the rest of its frame; the next checkpoint cuts frames.dat
+   * to what is left. Returns how many frames it changed. Others go on reading and writing.
    */
   compact(): number {
-    let compacted = 0
-    for (let blob = ROOT_BLOB; blob <= this.#pool.control[C_BLOB_HIGH]; blob++) {
-      this.begin()
-      try {
-        if (this.#compactBlob(blob)) compacted++
-      } finally {
-        this.#leave()
-      }
-    }
-    return compacted
-  }
-
-  #compactBlob(blob: number): boolean {
-    const pool = this.#pool
-    if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) === 0) return false
-    pool.reserve(SLOTS_A_CHANGE)
-    pool.unpinAll()
-    const slot = pool.fetch(blob)
-    pool.seq = this.lastSeq()
-    if (route(pool, slot) >= 0) return true
-    if (pool.u32[((slot << FRAME_SHIFT) + H_DEAD) >> 2] === 0) return false
-    compact(pool, slot)
-    return true
+    this.#assertOpen()
+    if (this.#readOnly) throw new HoltError('HOLT_READ_ONLY', 'the store is open read-only')
+    assertNotFailed(this.#pool)
+    return this.upkeep.compactAll()
   }
 
   /** Checks the structure of the whole tree, frame by frame; others wait meanwhile. */

@@ -19,6 +19,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { hostMapping } from './file-mapping.ts'
+import { punchHole } from './punch-hole.ts'
 
 /** Shared mappings of files. A store into one is in the file, as far as other users of this host can tell, at once. */
 export interface FileMapping {
@@ -46,6 +47,10 @@ export interface Storage {
   write(fd: number, source: Uint8Array, at: number, length: number, position: number): void
   size(fd: number): number
   truncate(fd: number, length: number): void
+  /** Bytes that the file takes on the medium: fewer than its size where there are holes. */
+  allocated(fd: number): number
+  /** Gives the space of these bytes back; they read as zeros. Does nothing where the host cannot. */
+  punch(fd: number, position: number, length: number): void
   datasync(fd: number): void
   syncDirectory(path: string): void
   rename(from: string, to: string): void
@@ -76,6 +81,8 @@ export const hostStorage: Storage = {
   },
   size: fd => fstatSync(fd).size,
   truncate: (fd, length) => ftruncateSync(fd, length),
+  allocated: fd => fstatSync(fd).blocks * 512,
+  punch: punchHole,
   datasync: fd => fdatasyncSync(fd),
   syncDirectory(path) {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)

@@ -206,7 +206,7 @@ test('frames that nobody changes are routed one by one, others are left alone', 
     t.true(cold.length > 8)
     t.deepEqual(upkeep.collectCold(), [], 'each is offered once')
     t.is(new Set(cold).size, cold.length)
-    for (const blob of cold) t.is(upkeep.route(blob), 'routed')
+    for (const blob of cold) t.is(upkeep.route(blob), 'done')
     for (const blob of cold) t.is(upkeep.route(blob), 'kept')
     t.is(counters(store).routings, cold.length)
     t.notThrows(() => assertHolds(tree, expected))

@@ -10,7 +10,7 @@
  */
 import type { FileMapping, Storage } from '../../src/journal/storage.ts'
 
-export type StorageCall = Exclude<keyof Storage, 'close' | 'list' | 'size' | 'mapping'> | 'map'
+export type StorageCall = Exclude<keyof Storage, 'close' | 'list' | 'size' | 'allocated' | 'mapping'> | 'map'
 
 export interface FailingOptions {
   /** The call that fails, counted from 1 over the kinds chosen; 0 (the default): none, until `failAt` is set. */
@@ -82,6 +82,15 @@ export class FailingStorage implements Storage {
   truncate(fd: number, length: number): void {
     this.#count('truncate')
     this.#inner.truncate(fd, length)
+  }
+
+  allocated(fd: number): number {
+    return this.#inner.allocated(fd)
+  }
+
+  punch(fd: number, position: number, length: number): void {
+    this.#count('punch')
+    this.#inner.punch(fd, position, length)
   }
 
   datasync(fd: number): void {

@@ -10,6 +10,8 @@ export class PowerCutFile {
   #live: Uint8Array = new Uint8Array(0)
   #durable: Uint8Array = new Uint8Array(0)
   #dirty = new Set<number>()
+  /** Sectors that were punched and not written since. */
+  #holes = new Set<number>()
   size = 0
   durableSize = 0
   /** A mapping of the file, into which programs store without a call. */
@@ -39,6 +41,13 @@ export class PowerCutFile {
     }
   }
 
+  /** Bytes that take space. */
+  get allocated(): number {
+    let holes = 0
+    for (const sector of this.#holes) if (sector * SECTOR < this.size) holes++
+    return Math.ceil(this.size / SECTOR - holes) * SECTOR
+  }
+
   read(target: Uint8Array, at: number, length: number, position: number): number {
     this.#takeStores()
     const n = Math.max(0, Math.min(length, this.size - position))
@@ -64,6 +73,15 @@ export class PowerCutFile {
     this.#live.fill(0, Math.min(length, this.size))
     this.#touch(Math.min(length, this.size), Math.max(length, this.size))
     this.size = length
+  }
+
+  /** Only whole sectors become holes. */
+  punch(position: number, length: number): void {
+    const end = Math.min(position + length, this.size)
+    if (end <= position) return
+    this.#live.fill(0, position, end)
+    this.#touch(position, end)
+    for (let at = Math.ceil(position / SECTOR); (at + 1) * SECTOR <= end; at++) this.#holes.add(at)
   }
 
   datasync(): void {
@@ -104,7 +122,10 @@ export class PowerCutFile {
   }
 
   #touch(from: number, to: number): void {
-    for (let sector = Math.floor(from / SECTOR); sector * SECTOR < to; sector++) this.#dirty.add(sector)
+    for (let sector = Math.floor(from / SECTOR); sector * SECTOR < to; sector++) {
+      this.#dirty.add(sector)
+      this.#holes.delete(sector)
+    }
   }
 
   #copySector(sector: number, target: Uint8Array): void {

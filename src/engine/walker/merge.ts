@@ -102,6 +102,12 @@ export class Merge {
     return true
   }
 
+  /** Makes the crossing to blob `from` in the frame at `base` lead to blob `to`. */
+  rename(base: number, from: number, to: number): void {
+    const found = this.list(base, from)
+    this.#pool.u32[(nodeAt(this.#pool, base, this.#hangAt[found]) + BLOB_CHILD) >> 2] = to
+  }
+
   /** Puts the way from the root to the listed node `i` on the path's stack. */
   #stack(base: number, i: number): void {
     const path = this.#path

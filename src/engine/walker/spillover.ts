@@ -64,14 +64,14 @@ export function makeRoom(pool: Pool, slot: number, need: number): void {
   else spillRun(pool, slot)
 }
 
-/** Rebuilds the frame packed, in the layout of `clone`, in another slot, which becomes its home and is returned. */
-export function compact(pool: Pool, slot: number, clone = cloneFrame): number {
+/** Rebuilds the frame packed in another slot, which becomes its home and is returned. */
+export function compact(pool: Pool, slot: number): number {
   pool.pin(slot)
   const to = pool.takeSlot(true)
   const source = slot << FRAME_SHIFT
   const base = to << FRAME_SHIFT
   pool.formatFrame(to, pool.blobOf[slot])
-  clone(pool, source, base)
+  cloneFrame(pool, source, base)
   pool.u32[(base + H_COMPACTIONS) >> 2] = pool.u32[(source + H_COMPACTIONS) >> 2] + 1
   pool.relocate(slot, to)
   pool.pin(to)
