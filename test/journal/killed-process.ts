@@ -1,15 +1,26 @@
-/** The process that mapped-log.test.ts kills: opens the log, says how much it found, appends, tells each acknowledged seq. */
-import { openSync, writeSync } from 'node:fs'
+/** The process that mapped-log.test.ts kills: opens the log, says so, and appends in several threads until it ends. */
+import { openSync } from 'node:fs'
+import { Journal } from '../../src/journal/journal.ts'
+import { cutLog, replay } from '../../src/journal/replay.ts'
+import { createJournalShared } from '../../src/journal/shared.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
-import { appendNext, openLog } from './fixture.ts'
+import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { KILLED_THREADS } from './killed-run.ts'
+import type { KilledThread } from './killed-thread.ts'
 
-const { journal, seqs } = openLog(hostStorage, { directory: process.argv[2], segmentBytes: 200_000 })
-const fd = openSync(process.argv[3], 'w')
-process.send?.(seqs.length)
-const told = Buffer.alloc(8)
-for (;;) {
-  const seq = appendNext(journal)
-  journal.commit(seq)
-  told.writeDoubleLE(seq)
-  writeSync(fd, told, 0, 8, 0)
+const [directory, tellingPath, run] = process.argv.slice(2)
+const options = { durability: 'process', segmentBytes: 200_000 } as const
+const replayed = replay(hostStorage, directory, 0, () => {})
+cutLog(hostStorage, directory, replayed)
+const shared = createJournalShared()
+const journal = Journal.start(hostStorage, directory, shared, replayed.lastSeq, options)
+const telling = openSync(tellingPath, 'w')
+for (let name = 1; name <= KILLED_THREADS; name++) {
+  const data: KilledThread = { name, run: Number(run), directory, shared, options, telling }
+  startTypeScriptWorker(new URL('./killed-thread.ts', import.meta.url), data)
 }
+const poll = setInterval(() => {
+  if (journal.lastSeq() < replayed.lastSeq + 100) return
+  clearInterval(poll)
+  process.send?.('appending')
+}, 1)

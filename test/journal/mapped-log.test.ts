@@ -15,12 +15,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import type { HoltError } from '../../src/errors.ts'
+import { replay } from '../../src/journal/replay.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
 import { seededRandom } from '../support/random.ts'
 import { appendNext, appendRecords, openLog, readAll, upTo } from './fixture.ts'
+import { countBody, KILLED_THREADS } from './killed-run.ts'
 
 const SEED = Number(process.env.SEED ?? 77)
-const KILLS = Number(process.env.KILLS ?? 8)
+const KILLS = Number(process.env.KILLS ?? 5)
 
 function temporary(t: ExecutionContext): string {
   const root = mkdtempSync(join(tmpdir(), 'holtfs-wal-'))
@@ -33,29 +35,38 @@ const sizes = (directory: string) =>
     .sort()
     .map(name => statSync(join(directory, name)).size)
 
-test('everything acknowledged by a process that is killed at any moment is there, and nothing else', async t => {
+test('everything that threads had acknowledged when their process was killed is there, in order, and nothing else', async t => {
   t.log(`SEED=${SEED}`)
   const random = seededRandom(SEED)
   const directory = temporary(t)
-  let last = 0
-  for (let kill = 0; kill < KILLS; kill++) {
-    const telling = join(directory, '..', 'acknowledged')
-    const child = fork(new URL('./killed-process.ts', import.meta.url), [directory, telling], {
+  const telling = join(directory, '..', 'acknowledged')
+  const counts: number[][] = []
+  for (let run = 0; run < KILLS; run++) {
+    const child = fork(new URL('./killed-process.ts', import.meta.url), [directory, telling, String(run)], {
       execArgv: ['--import=tsx'],
     })
     const ended = once(child, 'exit')
-    const [replayed] = await once(child, 'message')
-    t.is(replayed, last)
-    setTimeout(() => child.kill('SIGKILL'), 20 + random() * 150)
+    await once(child, 'message')
+    setTimeout(() => child.kill('SIGKILL'), random() * 150)
     await ended
     const told = readFileSync(telling)
-    const acknowledged = told.length === 8 ? told.readDoubleLE() : last
-    const { seqs } = readAll(hostStorage, 0, directory)
-    t.deepEqual(seqs, upTo(seqs.length))
-    t.true(seqs.length >= acknowledged, `kill ${kill}: ${acknowledged} acknowledged, ${seqs.length} there`)
-    last = seqs.length
+    counts[run] = Array(KILLED_THREADS).fill(0)
+    let wrong = 0
+    const seen = counts.map(() => Array(KILLED_THREADS).fill(0))
+    const { lastSeq, records } = replay(hostStorage, directory, 0, (type, body, length) => {
+      const of = Buffer.from(body.buffer, body.byteOffset, length).readUInt32LE(0)
+      if (Buffer.compare(body, countBody(of, ++seen[of][type - 1])) !== 0) wrong++
+    })
+    t.is(wrong, 0)
+    t.is(lastSeq, records)
+    t.deepEqual(seen.slice(0, run), counts.slice(0, run), 'what an earlier process left stays')
+    counts[run] = seen[run]
+    for (let i = 0; i < KILLED_THREADS; i++) {
+      const acknowledged = told.length >= (i + 1) * 8 ? told.readDoubleLE(i * 8) : 0
+      t.true(seen[run][i] >= acknowledged, `run ${run}: ${acknowledged} acknowledged, ${seen[run][i]} there`)
+    }
   }
-  t.true(last > 1000, `${last} records`)
+  t.true(counts.flat().reduce((sum, count) => sum + count, 0) > 1000)
 })
 
 test('an idle log is short, one in use has little more than its records, and closed segments have no more', t => {
