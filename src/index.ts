@@ -16,6 +16,7 @@ export {
 } from './engine/store.ts'
 export { Tree } from './engine/tree.ts'
 export type { View } from './engine/view.ts'
+export type { PrefixRecord } from './engine/walker/longest-prefix.ts'
 export { type Applied, HoltError, type HoltErrorCode } from './errors.ts'
 export { type MountStoreOptions as MountOptions, mountStore as mount } from './fs/mount-store.ts'
 export type { Durability } from './journal/journal.ts'

@@ -34,6 +34,7 @@ import { Upkeep } from './upkeep.ts'
 import { type View, Views } from './view.ts'
 import { Cursor } from './walker/cursor.ts'
 import { ANY_VERSION } from './walker/insert.ts'
+import { LongestPrefix, type PrefixRecord } from './walker/longest-prefix.ts'
 import { Lookup } from './walker/lookup.ts'
 import { Scan } from './walker/scan.ts'
 
@@ -74,6 +75,7 @@ export class Tree {
   readonly #single: SingleChange
   readonly #keyScratch = Buffer.alloc(MAX_KEY)
   readonly #ranges: Ranges
+  readonly #longestPrefix: LongestPrefix
   #entered = false
   #upkeep: Upkeep | undefined
   readonly #tendsInline: boolean
@@ -90,6 +92,7 @@ export class Tree {
     this.#lookup = new Lookup(parts.pool, parts.gate)
     this.#reads = new PointReads(this.#lookup)
     this.#probe = new Scan(parts.pool, parts.gate)
+    this.#longestPrefix = new LongestPrefix(parts.pool, parts.gate)
     this.#ranges = new Ranges(
       () => new Scan(parts.pool, parts.gate),
       () => this.#assertOpen(),
@@ -145,6 +148,12 @@ export class Tree {
    */
   scan(options: RangeOptions, visit: (entry: BorrowedEntry) => unknown): void {
     this.#ranges.scan(options, visit)
+  }
+
+  /** The record with the longest key that is a prefix of `key`, or `key` itself; undefined when there is none. */
+  longestPrefix(key: Bytes): PrefixRecord | undefined {
+    const bytes = this.#key(key, this.#keyScratch)
+    return this.#longestPrefix.record(bytes, this.#length)
   }
 
   /** Whether no key starts with the prefix. */
