@@ -3,7 +3,7 @@
  * us and which the kernel drops when the process dies, however it dies. The pid in the file `lock` is only there to be
  * named; readers write nothing.
  */
-import { closeSync, constants, openSync, readFileSync, truncateSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import koffi from 'koffi'
 import { HoltError } from '../errors.ts'
@@ -25,11 +25,15 @@ export function lockStore(directory: string, readOnly: boolean): number {
     throw new HoltError('HOLT_LOCKED', `${directory} is in use by ${holder(directory)}: unmount it or end that first`)
   }
   if (readOnly) return fd
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants
-  const named = openSync(join(directory, LOCK), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
-  writeSync(named, `${process.pid}\n`)
-  closeSync(named)
+  setHolder(directory, String(process.pid), constants.O_CREAT)
   return fd
+}
+
+/** In place and of one length: a file that is truncated and written again, ext4 writes out at once. */
+function setHolder(directory: string, pid: string, flags: number): void {
+  const fd = openSync(join(directory, LOCK), constants.O_WRONLY | constants.O_NOFOLLOW | flags, 0o600)
+  writeSync(fd, `${pid.padEnd(15)}\n`, 0)
+  closeSync(fd)
 }
 
 /** The writer, if it still lives; readers leave no name. */
@@ -49,7 +53,7 @@ function holder(directory: string): string {
 export function unlockStore(directory: string, fd: number, readOnly: boolean): void {
   if (!readOnly) {
     try {
-      truncateSync(join(directory, LOCK))
+      setHolder(directory, '', 0)
     } catch {
       // Somebody removed it: it held a name, nothing else.
     }
