@@ -136,6 +136,7 @@ class ViewRun {
       for (let i = 0; i < 10; i++) this.step()
     })
     this.store.tree.checkpoint()
+    this.#hooks.hook = undefined
   }
 
   closeAll(): void {

@@ -2,7 +2,12 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
+import { FrameFile } from '../../src/engine/frame-file.ts'
+import { Gate } from '../../src/engine/gate.ts'
+import { Pool, ROOT_BLOB } from '../../src/engine/pool.ts'
+import { C_BLOB_HIGH, C_BLOB_HINT, C_FAILED } from '../../src/engine/shared.ts'
 import { openShared, openStore, openTree, type Tree, type View } from '../../src/index.ts'
+import { hostStorage } from '../../src/journal/storage.ts'
 import { emptyDirectory, FRAME, SMALL, withStore } from './store-fixture.ts'
 import { assertNothingHeld } from './view-leaks.ts'
 
@@ -173,6 +178,32 @@ test('what is clean is kept on disk: a view of a tree much larger than the pool 
     })
     assertNothingHeld(store)
   })
+})
+
+test('a blob that is freed, and its id used again, stays what it was for a view', t => {
+  for (const clean of [false, true]) {
+    withStore(emptyDirectory(t), { ...SMALL, poolBytes: 64 * FRAME }, store => {
+      fill(store.tree, 10, 1)
+      if (clean) store.tree.checkpoint()
+      const { engine, framesFd } = store.share()
+      const pool = new Pool(engine, new FrameFile(hostStorage, framesFd))
+      const gate = new Gate(pool.control)
+      store.tree.view(view => {
+        const entered = gate.enter()
+        const blobs = pool.control[C_BLOB_HIGH]
+        t.true(blobs > 5)
+        for (let blob = ROOT_BLOB + 1; blob <= blobs; blob++) pool.freeBlob(blob)
+        pool.control[C_BLOB_HINT] = 0
+        const reused = pool.blobOf[pool.createBlob()]
+        gate.leave(entered)
+        if (!clean) t.is(reused, 2)
+        t.is(keysOf(view).length, 70)
+        for (const entry of view.range()) t.is((entry as { value: Buffer }).value[0], 1)
+      })
+      // What the tree is now is no tree: it is not to be written.
+      pool.control[C_FAILED] = 1
+    })
+  }
 })
 
 test('frames.dat does not grow with the number of views', t => {
