@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
 import { Pool } from '../../src/engine/pool.ts'
-import { openShared } from '../../src/index.ts'
+import { type HoltError, openShared, type View } from '../../src/index.ts'
 import { join, yieldingBytes } from '../support/interleave.ts'
 import { seededRandom } from '../support/random.ts'
 import { COMMON, type InterleavedThread, OWN, ownKey, part, STABLE, sharedKey, stableKey } from './interleaved-data.ts'
@@ -18,6 +18,8 @@ const own = new Int32Array(OWN)
 const raised = new Int32Array(COMMON)
 const seen = new Map<string, number>()
 let count = 0
+/** Views that were whole to their end. */
+let views = 0
 
 const turns = join(schedule, thread)
 
@@ -94,6 +96,34 @@ function scan(): void {
   assert.equal(mine.size, 0, `a scan missed ${[...mine]}`)
 }
 
+/** What a view shows at its opening it shows until it ends, or it has expired: this thread and others change everything. */
+function lookAtView(): void {
+  const before = own.slice()
+  const depth = int(2)
+  const inView = (view: View, nested: number): void => {
+    const common = () => Array.from({ length: COMMON }, (_, i) => view.getRecord(sharedKey(i)))
+    const all = () => [...view.range({ prefix: 'a/' })].map(entry => entry.key && [entry.key.toString(), entry.version])
+    const first = common()
+    const range = all()
+    changeOwn()
+    if (nested > 0) tree.view(later => inView(later, 0))
+    for (let i = 0; i < OWN; i++) {
+      const mine = view.get(yieldingBytes(Buffer.from(ownKey(thread, i)), turns))
+      if (nested === depth) assert.equal(mine === undefined ? 0 : counterOf(mine), before[i])
+    }
+    assert.deepEqual(common(), first)
+    assert.deepEqual(all(), range)
+    assert.equal(view.isPrefixEmpty('b/here/'), !view.isPrefixEmpty('b/there/'))
+    assert.equal([...view.range({ prefix: 'b/', keysOnly: true })].length, 20)
+    views++
+  }
+  try {
+    tree.view(view => inView(view, depth))
+  } catch (error) {
+    if ((error as HoltError).code !== 'HOLT_VIEW_EXPIRED') throw error
+  }
+}
+
 function move(n: number): void {
   const from = n % 2 === 0 ? 'b/here/' : 'b/there/'
   const to = n % 2 === 0 ? 'b/there/' : 'b/here/'
@@ -108,12 +138,13 @@ for (let n = 0; n < operations; n++) {
     else if (n % 3 === 1) tree.compact()
     else tree.checkpoint()
   } else {
-    const choice = int(10)
+    const choice = int(11)
     if (choice < 3) changeOwn()
     else if (choice < 6) raiseCommon()
     else if (choice < 9) read()
-    else scan()
+    else if (choice < 10) scan()
+    else lookAtView()
   }
 }
 turns.leave()
-parentPort?.postMessage({ own, raised })
+parentPort?.postMessage({ own, raised, views })

@@ -1,6 +1,6 @@
 /**
  * The optimistic paths under schedules that follow from a seed: lookups, ranges and changes on the shared side of the
- * gate, against compactions, moves of subtrees and checkpoint rounds, on frames that are seen half changed.
+ * gate, and views, against compactions, moves of subtrees and checkpoint rounds, on frames that are seen half changed.
  */
 import { once } from 'node:events'
 import test from 'ava'
@@ -26,6 +26,7 @@ const OPERATIONS = Number(process.env.HOLTFS_OPERATIONS ?? 60)
 interface Result {
   own: Int32Array
   raised: Int32Array
+  views: number
 }
 
 async function run(t: import('ava').ExecutionContext, seed: number, directory: string | undefined): Promise<number> {
@@ -66,6 +67,8 @@ async function run(t: import('ava').ExecutionContext, seed: number, directory: s
   const summary = tree.check()
   t.deepEqual(summary.problems, [])
   t.is(summary.records, records)
+  const views = results.reduce((sum, result) => sum + result.views, 0)
+  t.log({ views, expired: tree.stats().counters.viewsExpired })
   store.close()
   return stepsOf(schedule)
 }
