@@ -5,7 +5,9 @@ import test from 'ava'
 import { FrameFile } from '../../src/engine/frame-file.ts'
 import { Gate } from '../../src/engine/gate.ts'
 import { Pool, ROOT_BLOB } from '../../src/engine/pool.ts'
-import { C_BLOB_HIGH, C_BLOB_HINT, C_FAILED } from '../../src/engine/shared.ts'
+import { C_BLOB_HIGH, C_BLOB_HINT, C_FAILED, C_VIEW_IMAGES } from '../../src/engine/shared.ts'
+import { ViewResidency } from '../../src/engine/view-residency.ts'
+import { Lookup } from '../../src/engine/walker/lookup.ts'
 import { openShared, openStore, openTree, type Tree, type View } from '../../src/index.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
 import { emptyDirectory, FRAME, SMALL, withStore } from './store-fixture.ts'
@@ -205,6 +207,51 @@ test('a blob that is freed, and its id used again, stays what it was for a view'
     })
   }
 })
+
+for (const clean of [false, true]) {
+  test(`a ${clean ? 'clean' : 'dirty'} frame that is changed while a view finds its way to it is not believed`, t => {
+    for (const moment of ['before its version', 'before it is compared', 'before it is read'] as const) {
+      withStore(emptyDirectory(t), SMALL, store => {
+        const { tree } = store
+        fill(tree, 2, 1)
+        if (clean) tree.checkpoint()
+        const { engine, framesFd } = store.share()
+        const pool = new Pool(engine, new FrameFile(hostStorage, framesFd))
+        const gate = new Gate(pool.control)
+        const residency = new ViewResidency(pool, gate)
+        const entered = gate.enter()
+        residency.open()
+        gate.leave(entered)
+        let changes = 0
+        const change = (when: string, blob: number) => {
+          if (when === moment && blob !== ROOT_BLOB && changes++ === 0) touch(tree, 1, 2)
+        }
+        const lookup = new Lookup(pool, gate, {
+          slotOf: blob => {
+            const slot = residency.slotOf(blob)
+            change('before its version', blob)
+            return slot
+          },
+          holds: (slot, blob) => {
+            change('before it is compared', blob)
+            const held = residency.holds(slot, blob)
+            change('before it is read', blob)
+            return held
+          },
+          fetchBelow: (parent, version, blob) => residency.fetchBelow(parent, version, blob),
+        })
+        const value = Buffer.alloc(1)
+        t.true(lookup.get(Buffer.from('group-0/0'), 0, 9, value, 0))
+        t.is(value[0], 1, moment)
+        t.true(changes > 0)
+        t.is(tree.get('group-0/0')?.[0], 2)
+        t.is(pool.control[C_VIEW_IMAGES] > 0, !clean)
+        residency.close()
+        assertNothingHeld(store)
+      })
+    }
+  })
+}
 
 test('frames.dat does not grow with the number of views', t => {
   const directory = emptyDirectory(t)
