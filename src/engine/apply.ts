@@ -9,7 +9,7 @@ import type { Gate } from './gate.ts'
 import { ExclusiveLatch } from './latch.ts'
 import { RECORD_LOAD } from './load-chunk.ts'
 import type { Pool } from './pool.ts'
-import { C_RENAMES } from './shared.ts'
+import { C_LONGEST_KEY, C_RENAMES } from './shared.ts'
 import { compareBytes } from './walker/bytes.ts'
 import { Erase } from './walker/erase.ts'
 import { ANY_VERSION, Insert, OF_CHANGE } from './walker/insert.ts'
@@ -63,15 +63,18 @@ export class Apply {
       }
       switch (kind) {
         case CHANGE_PUT:
+          this.#pool.noteKey(keyLength)
           this.#insert.put(body, key, keyLength, body, second, secondLength, OF_CHANGE, ANY_VERSION)
           break
         case CHANGE_DELETE:
           this.#erase.delete(body, key, keyLength, ANY_VERSION)
           break
         case CHANGE_RENAME:
+          this.#pool.noteKey(secondLength)
           this.#rename(body, key, keyLength, second, secondLength)
           break
         case CHANGE_RENAME_PREFIX:
+          this.#noteGrowth(secondLength - keyLength)
           this.#renamePrefix.run(body, key, keyLength, body, second, secondLength)
           break
         default:
@@ -79,6 +82,11 @@ export class Apply {
       }
       at = next
     }
+  }
+
+  /** Keys of unknown length grow: any of them may have been the longest. */
+  #noteGrowth(bytes: number): void {
+    if (bytes > 0) this.#pool.noteKey(Math.min(MAX_KEY, this.#pool.control[C_LONGEST_KEY] + bytes))
   }
 
   #rename(body: Uint8Array, from: number, fromLength: number, to: number, toLength: number): void {

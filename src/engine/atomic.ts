@@ -1,7 +1,8 @@
 /** Batches of guards and changes: what `tree.atomic` passes to its function. */
 import { HoltError } from '../errors.ts'
+import { MAX_USER_KEY } from '../limits.ts'
 import type { Batch } from './batch.ts'
-import { asKey, asValue, asVersion, type Bytes } from './key-value.ts'
+import { asKey, asValue, asVersion, type Bytes, keyTooLong } from './key-value.ts'
 import { REMOVED, StagedState, WRITTEN } from './staged-state.ts'
 import type { Tree } from './tree.ts'
 import type { Lookup } from './walker/lookup.ts'
@@ -33,7 +34,8 @@ export interface AtomicBatch {
   rename(from: Bytes, to: Bytes, options?: { replace?: boolean }): void
   /**
    * Guard: some key starts with `from`, none with `to`. Throws HOLT_INVALID when one prefix is empty or starts with the
-   * other.
+   * other, HOLT_KEY_TOO_LONG when a key would become longer than 4,096 bytes. To know that, the keys below `from` are
+   * walked, but only when the longest key that the tree ever had would become too long.
    */
   renamePrefix(from: Bytes, to: Bytes): void
 }
@@ -108,7 +110,19 @@ export class Staging implements AtomicBatch {
       throw new HoltError('HOLT_INVALID', 'renamePrefix: one prefix is empty or starts with the other')
     }
     if (this.#isEmptyBelow(f) || !this.#isEmptyBelow(t)) this.held = false
+    if (this.held) this.#assertNamesFit(f, t.length - f.length)
     this.#tree.stageRenamePrefix(f, f.length, t, t.length)
+  }
+
+  /** No key that starts with the prefix may become too long when it grows by so many bytes. */
+  #assertNamesFit(prefix: Uint8Array, growth: number): void {
+    if (growth <= 0) return
+    const staged = this.#staged.longestBelow(prefix)
+    if (staged + growth > MAX_USER_KEY) throw keyTooLong(staged + growth)
+    if (this.#tree.longestKey() + growth <= MAX_USER_KEY) return
+    const probe = this.#probe
+    probe.seek(prefix, prefix.length, NOTHING, 0, -1, true, true)
+    while (probe.next()) if (probe.keyLength + growth > MAX_USER_KEY) throw keyTooLong(probe.keyLength + growth)
   }
 
   #versionOf(key: Uint8Array): number {

@@ -19,6 +19,7 @@ import {
   C_DISK_HINT,
   C_EPOCH,
   C_FAILED,
+  C_LONGEST_KEY,
   C_MANIFEST_SIZE,
   C_ROUND_LOCK,
   C_SHRINK,
@@ -52,6 +53,7 @@ interface Move {
 interface Cut {
   seq: number
   epoch: number
+  longestKey: number
   images: Image[]
   moves: Move[]
 }
@@ -122,7 +124,8 @@ export class Checkpoint {
     const entered = this.#gate.enter()
     try {
       const epoch = pool.control[C_EPOCH]
-      const cut: Cut = { seq: this.#journal.lastSeq(), epoch, images: [], moves: [] }
+      const longestKey = Atomics.load(pool.control, C_LONGEST_KEY)
+      const cut: Cut = { seq: this.#journal.lastSeq(), epoch, longestKey, images: [], moves: [] }
       for (let slot = 0; slot < pool.frames; slot++) {
         const blob = pool.blobOf[slot]
         if (blob === 0 || pool.dirty[slot] === 0) continue

@@ -71,6 +71,8 @@ export class LoadChunk {
 export class ChunkReader {
   body: Uint8Array = new Uint8Array(0)
   count = 0
+  /** Bytes of the longest key. */
+  longest = 0
   /** Of each entry: offset in the body, bytes of the key shared with the entry before. */
   at = new Int32Array(1024)
   shared = new Int32Array(1024)
@@ -80,6 +82,7 @@ export class ChunkReader {
     this.body = body
     let count = 0
     let keyLength = 0
+    let longest = 0
     for (let at = 0; at < length; count++) {
       const shared = body[at] | (body[at + 1] << 8)
       const rest = body[at + 2] | (body[at + 3] << 8)
@@ -92,9 +95,11 @@ export class ChunkReader {
       this.at[count] = at
       this.shared[count] = shared
       keyLength = shared + rest
+      if (keyLength > longest) longest = keyLength
       at = next
     }
     this.count = count
+    this.longest = longest
   }
 
   /** Bytes of entry `i`'s key that are its own. */

@@ -25,7 +25,7 @@ const MAGIC_HIGH = 0x314e414d
 const HEADER = 32
 /** "CKPT". */
 const RECORD_MAGIC = 0x54504b43
-const RECORD_HEAD = 24
+const RECORD_HEAD = 28
 const PAIR = 8
 
 /** Bytes above which the manifest is rewritten, when it is also several times its smallest size. */
@@ -35,6 +35,8 @@ export interface Checkpoint {
   /** Seq up to which the mapped frames hold everything. */
   seq: number
   epoch: number
+  /** No key is longer than this, in bytes. */
+  longestKey: number
 }
 
 export interface ManifestState extends Checkpoint {
@@ -46,7 +48,7 @@ export interface ManifestState extends Checkpoint {
 
 /** Writes the manifest of an empty store, durably. */
 export function createManifest(storage: Storage, directory: string): void {
-  writeWhole(storage, directory, { seq: 0, epoch: 1 }, new Uint32Array(0), 0)
+  writeWhole(storage, directory, { seq: 0, epoch: 1, longestKey: 0 }, new Uint32Array(0), 0)
 }
 
 /** Whether the directory holds a manifest. */
@@ -63,7 +65,7 @@ export function readManifest(storage: Storage, directory: string): ManifestState
   const bytes = readWhole(storage, path)
   const view = new DataView(bytes.buffer)
   checkHeader(view, bytes, path)
-  const state: ManifestState = { seq: 0, epoch: 1, slots: new Map(), size: HEADER }
+  const state: ManifestState = { seq: 0, epoch: 1, longestKey: 0, slots: new Map(), size: HEADER }
   while (state.size < bytes.length) {
     const length = recordLength(view, bytes, state.size)
     if (length === 0) break
@@ -124,6 +126,7 @@ function readRecord(view: DataView, at: number, state: ManifestState): void {
   state.seq = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4294967296
   state.epoch = view.getUint32(at + 16, true)
   const pairs = view.getUint32(at + 20, true)
+  state.longestKey = view.getUint32(at + 24, true)
   for (let i = 0, pair = at + RECORD_HEAD; i < pairs; i++, pair += PAIR) {
     const blob = view.getUint32(pair, true)
     const slot = view.getUint32(pair + 4, true)
@@ -143,6 +146,7 @@ function encodeRecord(checkpoint: Checkpoint, pairs: Uint32Array, count: number)
   view.setUint32(12, Math.floor(checkpoint.seq / 4294967296), true)
   view.setUint32(16, checkpoint.epoch, true)
   view.setUint32(20, count, true)
+  view.setUint32(24, checkpoint.longestKey, true)
   for (let i = 0; i < 2 * count; i++) view.setUint32(RECORD_HEAD + i * 4, pairs[i], true)
   view.setUint32(length - 4, crc32(bytes.subarray(0, length - 4)), true)
   return bytes

@@ -35,6 +35,7 @@ import {
   C_BLOB_HINT,
   C_COUNTERS,
   C_EPOCH,
+  C_LONGEST_KEY,
   C_NOTED,
   C_SLOT_FREED,
   C_SPARE,
@@ -132,6 +133,14 @@ export class Pool {
     if (this.control[C_EPOCH] === 0) this.control[C_EPOCH] = 1
     if (this.diskSlotOf[ROOT_BLOB] !== 0) this.fetch(ROOT_BLOB)
     else this.#install(ROOT_BLOB)
+  }
+
+  /** Notes that there is a key of so many bytes, before the change is visible in a cut. */
+  noteKey(length: number): void {
+    const { control } = this
+    for (let seen = Atomics.load(control, C_LONGEST_KEY); length > seen; seen = Atomics.load(control, C_LONGEST_KEY)) {
+      Atomics.compareExchange(control, C_LONGEST_KEY, seen, length)
+    }
   }
 
   // --- pins: slots that the running walk needs are not evicted by its own loads ---

@@ -63,6 +63,8 @@ export const C_VIEW_DISK = 23
 export const C_DISK_END = 24
 /** 1 when the next round is to give back all free space of frames.dat. */
 export const C_SHRINK = 25
+/** No key is longer than this, in bytes: it only grows. */
+export const C_LONGEST_KEY = 26
 /** Statistics: see {@link COUNTERS}. */
 export const C_COUNTERS = 32
 export const CONTROL_WORDS = 128

@@ -39,6 +39,7 @@ export class SingleChange {
     this.#latch.seq = 0
     this.#gate.enterShared()
     try {
+      this.#pool.noteKey(keyLength)
       const outcome = this.#insert.put(bytes, CHANGE_HEAD, keyLength, bytes, value, valueLength, OF_CHANGE, condition)
       if (outcome === EXCLUSIVE) return EXCLUSIVE
       return outcome === HELD_BACK ? 0 : this.#latch.seq

@@ -42,6 +42,17 @@ export class StagedState {
     return false
   }
 
+  /** Bytes of the longest key below a prefix that the batch has written. */
+  longestBelow(prefix: Uint8Array): number {
+    this.#update()
+    const text = asBuffer(prefix).toString('latin1')
+    let longest = 0
+    for (const [key, state] of this.#keys) {
+      if (state === WRITTEN && key.startsWith(text)) longest = Math.max(longest, key.length)
+    }
+    return longest
+  }
+
   #update(): void {
     const { bytes, length } = this.#batch
     for (let at = this.#read; at < length; ) {

@@ -28,6 +28,7 @@ import {
   C_DISK_HINT,
   C_EPOCH,
   C_FAILED,
+  C_LONGEST_KEY,
   C_MANIFEST_SIZE,
   C_SHRINK,
   createEngineShared,
@@ -305,6 +306,7 @@ function mapSlots(pool: Pool, manifest: ManifestState): void {
     if (slot > pool.control[C_DISK_HIGH]) pool.control[C_DISK_HIGH] = slot
   }
   pool.control[C_EPOCH] = manifest.epoch + 1
+  pool.control[C_LONGEST_KEY] = manifest.longestKey
   pool.control[C_MANIFEST_SIZE] = manifest.size
   pool.numbers[N_CHECKPOINT_SEQ] = manifest.seq
 }

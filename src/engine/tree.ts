@@ -27,7 +27,7 @@ import { RECORD_LOAD } from './load-chunk.ts'
 import { PointReads, type TreeRecord } from './point-reads.ts'
 import type { Pool } from './pool.ts'
 import { type BorrowedEntry, type Range, type RangeOptions, Ranges } from './range.ts'
-import { C_CLOSED, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
+import { C_CLOSED, C_LONGEST_KEY, C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
 import { failedToApply, SingleChange } from './single-change.ts'
 import { type TreeStatistics, treeStatistics } from './statistics.ts'
 import { Upkeep } from './upkeep.ts'
@@ -179,6 +179,11 @@ export class Tree {
     return this.#views.run(use)
   }
 
+  /** Bytes that no key exceeds: an upper bound, which only grows. */
+  longestKey(): number {
+    return Atomics.load(this.#pool.control, C_LONGEST_KEY)
+  }
+
   // --- single changes: each is one WAL record ---
 
   /** Writes a record; returns its version. */
@@ -257,7 +262,8 @@ export class Tree {
   /**
    * Moves every key that starts with `from` to the same key with `to` in its place, in a time that does not depend on
    * their number. False when no key starts with `from` or one starts with `to`.
-   * @throws HoltError HOLT_INVALID when one prefix is empty or starts with the other
+   * @throws HoltError HOLT_INVALID when one prefix is empty or starts with the other, HOLT_KEY_TOO_LONG when a key would
+   * become longer than 4,096 bytes (found by a walk, when the longest key that the tree ever had would)
    */
   renamePrefix(from: Bytes, to: Bytes): boolean {
     return this.atomic(batch => batch.renamePrefix(from, to))

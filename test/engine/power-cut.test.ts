@@ -66,7 +66,7 @@ test('a power cut while the manifest is rewritten keeps the old one or has the n
   const { size, seq, epoch } = readManifest(first, directory)
   const pairs = new Uint32Array(2 * 140_000)
   for (let i = 0; i < 140_000; i++) pairs[2 * i] = 100 + i
-  appendCheckpoint(first, directory, size, { seq, epoch }, pairs, 140_000)
+  appendCheckpoint(first, directory, size, { seq, epoch, longestKey: 0 }, pairs, 140_000)
   const options = { ...SMALL, durability: 'sync' as const, segmentBytes: 3000 }
   const judge: Judge = (work, after, what) => {
     withStore(directory, { ...options, storage: after }, ({ tree }) => {

@@ -189,17 +189,50 @@ test('a batch that writes below a prefix and renames another one to it does noth
   })
 })
 
-test('renames that make keys longer and longer than a key may be keep the record', t => {
+test('a rename that would make a key too long is refused, however the key came there, and after reopening', t => {
   const directory = emptyDirectory(t)
+  const tooLong = { code: 'HOLT_KEY_TOO_LONG' }
   withStore(directory, SMALL, ({ tree }) => {
-    tree.put('a'.repeat(4096), 'value')
-    for (let i = 0; i < 12; i++) {
-      const [from, to] = ['abcdefghijklmn'[i], 'abcdefghijklmn'[i + 1]]
-      t.true(tree.renamePrefix(from, to.repeat(4096)))
+    tree.put(`a/${'x'.repeat(4094)}`, 'put')
+    tree.load([[`b/${'x'.repeat(4094)}`, 'loaded']])
+    tree.put('c', 'renamed')
+    t.true(tree.rename('c', `c/${'x'.repeat(4094)}`))
+    t.true(tree.renamePrefix('c/', 'd/'))
+    tree.put('short/1', 'may grow')
+    for (const name of ['a', 'b', 'd']) {
+      t.throws(() => tree.renamePrefix(`${name}/`, `${name}0/`), tooLong, name)
+      t.true(tree.renamePrefix(`${name}/`, 'e'), name)
+      t.true(tree.renamePrefix('ex', `${name}/x`), name)
     }
-    const [entry] = tree.range()
-    t.is(entry.key?.length, 4096 + 12 * 4095)
-    t.is((entry as { value: Buffer }).value.toString(), 'value')
-    t.deepEqual(tree.check().problems, [])
+    t.true(tree.renamePrefix('short', 's'.repeat(4094)))
+    t.is(tree.get(`${'s'.repeat(4094)}/1`)?.toString(), 'may grow')
+    const staged = () =>
+      tree.atomic(batch => {
+        batch.put(`f/${'x'.repeat(4094)}`, 'staged')
+        batch.renamePrefix('f', 'gg')
+      })
+    t.throws(staged, tooLong)
+  })
+  const killed = copyOf(t, directory)
+  withStore(killed, SMALL, ({ tree }) => {
+    t.throws(() => tree.renamePrefix('a/', 'qqq/'), tooLong)
+    t.deepEqual([tree.check().records, tree.check().problems], [4, []])
+  })
+})
+
+test('keys that grow by many renames grow up to the longest that can be named', t => {
+  withStore(emptyDirectory(t), SMALL, ({ tree }) => {
+    tree.put('a/x', 'value')
+    let name = 'a'
+    for (const length of [1001, 2001, 3001, 4001, 4093, 4094]) {
+      const longer = (name[0] === 'a' ? 'b' : 'a').repeat(length)
+      t.true(tree.renamePrefix(name, longer))
+      name = longer
+      t.is(tree.get(`${name}/x`)?.toString(), 'value')
+    }
+    const error = t.throws(() => tree.renamePrefix(name, 'c'.repeat(4095)), { code: 'HOLT_KEY_TOO_LONG' })
+    t.regex(error?.message ?? '', /4097/)
+    t.true(tree.renamePrefix(name, 'c'))
+    t.is(tree.check().records, 1)
   })
 })

@@ -57,6 +57,7 @@ export class PlaceChunk {
     const chunk = this.#chunk
     const key = this.#key
     chunk.read(body, length, seq)
+    this.#pool.noteKey(chunk.longest)
     for (let i = 0; i < chunk.count; ) {
       chunk.advance(i, key)
       const depth = this.#hangingDepth(chunk.keyLength(i))
