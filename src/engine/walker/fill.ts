@@ -1,7 +1,7 @@
 /**
  * The hot loop of a scan: goes on from where a walk stands and puts the entries that it finds into a batch. All of them
  * are from one frame, the one at hand at the end, and mean nothing before the caller has seen it unchanged. Long and
- * flat on purpose: it costs 80 ns an entry, of which most are copies.
+ * flat on purpose: leaf after leaf of one node is read without going back to the stack.
  */
 import {
   BLOB,
