@@ -155,7 +155,7 @@ test('one load fills its frames', t => {
     assertHolds(tree, model, 'loaded')
     const { blobs } = tree.stats()
     t.log(`${blobs} blobs for ${count} keys`)
-    t.true(blobs <= 2 + (count * 56 * 1.6) / FRAME, `${blobs} blobs for ${count} keys`)
+    t.true(blobs <= 2 + (count * 56 * 1.8) / FRAME, `${blobs} blobs for ${count} keys`)
   })
   withStore(directory, SMALL, ({ tree }) => t.notThrows(() => assertHolds(tree, model, 'reopened')))
 })
