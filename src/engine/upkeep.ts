@@ -315,8 +315,8 @@ export class Upkeep {
       pool.unpinAll()
       for (let i = 0; i < this.#slots.length; i++) {
         const slot = this.#slots[i]
-        // An image that a round or a view still needs would have to be copied aside: that is soon over.
-        if (pool.version[slot] !== this.#versions[i] || pool.mustCopyAside(slot)) return false
+        // An image that a round still needs would have to be copied aside: that is soon over, unlike a view.
+        if (pool.version[slot] !== this.#versions[i] || Atomics.load(pool.cut, slot) !== 0) return false
         pool.pin(slot)
       }
       pool.reserve(SLOTS_A_STEP)

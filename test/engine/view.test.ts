@@ -6,6 +6,7 @@ import { FrameFile } from '../../src/engine/frame-file.ts'
 import { Gate } from '../../src/engine/gate.ts'
 import { Pool, ROOT_BLOB } from '../../src/engine/pool.ts'
 import { C_BLOB_HIGH, C_BLOB_HINT, C_FAILED, C_VIEW_IMAGES } from '../../src/engine/shared.ts'
+import { Views } from '../../src/engine/view.ts'
 import { ViewResidency } from '../../src/engine/view-residency.ts'
 import { Lookup } from '../../src/engine/walker/lookup.ts'
 import { openShared, openStore, openTree, type Tree, type View } from '../../src/index.ts'
@@ -252,6 +253,53 @@ for (const clean of [false, true]) {
     }
   })
 }
+
+test('a view stays what it was when its blobs are compacted, routed, merged and freed', t => {
+  for (const clean of [false, true]) {
+    withStore(emptyDirectory(t), { ...SMALL, poolBytes: 64 * FRAME }, store => {
+      const { tree } = store
+      fill(tree, 10, 1)
+      for (let group = 0; group < 10; group++) {
+        for (let i = 0; i < 6; i++) tree.put(`group-${group}/${i}`, Buffer.alloc(4000, 1))
+        for (let i = 10; i < 900; i++) tree.put(`group-${group}/${i}`, Buffer.alloc(100, 1))
+      }
+      if (clean) tree.checkpoint()
+      tree.view(view => {
+        const before = keysOf(view)
+        t.true(tree.compact() > 0)
+        t.true(tree.stats().viewImages + tree.stats().viewSlots > 0)
+        t.deepEqual(keysOf(view), before)
+        for (let group = 0; group < 10; group++) {
+          for (let i = 0; i < 880; i++) tree.delete(`group-${group}/${i}`)
+        }
+        tree.compact()
+        t.deepEqual(keysOf(view), before)
+        for (const key of before) t.is(view.get(key)?.[0], 1)
+      })
+      const { counters } = tree.stats()
+      t.true(counters.blobsFreed > 3 && counters.compactions > 3, JSON.stringify(counters))
+      tree.checkpoint()
+      assertNothingHeld(store)
+    })
+  }
+})
+
+test('a view that nobody closes is taken back, as that of a thread that died', t => {
+  withStore(emptyDirectory(t), { ...SMALL, poolBytes: 16 * FRAME }, store => {
+    const { tree } = store
+    const pool = new Pool(store.share().engine, undefined)
+    fill(tree, 10, 1)
+    for (let n = 0; n < 8; n++) new Views(pool, new Gate(pool.control), () => tree.lastSeq()).open()
+    tree.view(view => {
+      touch(tree, 2, 2)
+      t.is(view.get('group-0/0')?.[0], 1)
+    })
+    t.is(tree.stats().views, 7)
+    touch(tree, 10, 3)
+    t.is(tree.stats().views, 0)
+    assertNothingHeld(store)
+  })
+})
 
 test('frames.dat does not grow with the number of views', t => {
   const directory = emptyDirectory(t)
