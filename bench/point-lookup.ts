@@ -1,6 +1,7 @@
 /**
  * Point lookups alone, in one process: builds of the library and lmdb in turn, round after round, so that a change to the
- * read path can be judged on a machine that is not quiet. Figures are medians of rounds, in ns a lookup, and ratios to lmdb.
+ * read path can be judged on a machine that is not quiet. Figures are medians of rounds: ns of processor time a lookup, and the ratio to lmdb in
+ * the same round.
  *
  *     node --import tsx bench/point-lookup.ts [--keys 20000,200000] [--shape files|deep] [--rounds 60] [DIST ...]
  *
@@ -157,15 +158,15 @@ for (const count of options.keys.split(',').map(Number)) {
       const round = makeRound(data, random)
       for (let k = 0; k < subjects.length; k++) {
         const i = (k + n + 5) % subjects.length
-        const begin = process.hrtime.bigint()
+        const before = process.cpuUsage()
         subjects[i].run[operation](round)
-        if (n >= 0) times[i].push(Number(process.hrtime.bigint() - begin) / ROUND)
+        const { user, system } = process.cpuUsage(before)
+        if (n >= 0) times[i].push(((user + system) * 1000) / ROUND)
       }
     }
-    const peer = median(times[0])
     const cells = subjects.map(({ name }, i) => {
-      const ns = median(times[i])
-      return `${name} ${ns.toFixed(0)} (${(ns / peer).toFixed(2)})`
+      const ratio = median(times[i].map((ns, n) => ns / times[0][n]))
+      return `${name} ${median(times[i]).toFixed(0)} (${ratio.toFixed(2)})`
     })
     console.log(`  ${operation.padEnd(18)} ${cells.join('   ')}`)
   }

@@ -19,7 +19,8 @@ export interface Latch {
   readonly isExclusive: boolean
   /** Makes the frame in `slot`, seen at `version`, changeable; returns the slot where it is now, RETRY or EXCLUSIVE. */
   begin(slot: number, version: number): number
-  end(slot: number): void
+  /** `keepsShape`: every node of the frame is where it was. */
+  end(slot: number, keepsShape?: boolean): void
 }
 
 export class ExclusiveLatch implements Latch {
@@ -34,8 +35,8 @@ export class ExclusiveLatch implements Latch {
     return this.#pool.beginWrite(slot)
   }
 
-  end(slot: number): void {
-    this.#pool.endWrite(slot)
+  end(slot: number, keepsShape?: boolean): void {
+    this.#pool.endWrite(slot, keepsShape)
   }
 }
 
@@ -67,8 +68,8 @@ export class SharedLatch implements Latch {
     return slot
   }
 
-  end(slot: number): void {
-    this.#pool.endWrite(slot)
+  end(slot: number, keepsShape?: boolean): void {
+    this.#pool.endWrite(slot, keepsShape)
   }
 }
 

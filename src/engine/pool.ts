@@ -75,6 +75,8 @@ export class Pool {
   readonly dirty: Int32Array
   readonly cut: Int32Array
   readonly touch: Int32Array
+  /** Bumped before the version becomes even again, unless all that is left where it was: nodes, and the blob itself. */
+  readonly shape: Int32Array
   /** Pool slot + 1 of a resident blob, else 0. */
   readonly slotOf: Int32Array
   /** Disk slot + 1 of the newest image on disk, else 0. Not meaningful while the resident frame is dirty. */
@@ -110,6 +112,7 @@ export class Pool {
     this.dirty = new Int32Array(shared.slots, n * 8, n)
     this.cut = new Int32Array(shared.slots, n * 12, n)
     this.touch = new Int32Array(shared.slots, n * 16, n)
+    this.shape = new Int32Array(shared.slots, n * 28, n)
     this.slotOf = new Int32Array(shared.blobs, 0, MAX_BLOBS)
     this.diskSlotOf = new Int32Array(shared.blobs, MAX_BLOBS * 4, MAX_BLOBS)
     this.committedOf = new Int32Array(shared.blobs, MAX_BLOBS * 8, MAX_BLOBS)
@@ -181,12 +184,14 @@ export class Pool {
     Atomics.add(this.version, slot, 1)
   }
 
-  endWrite(slot: number): void {
+  /** Ends a change of the frame. `keepsShape`: every node is where it was. */
+  endWrite(slot: number, keepsShape = false): void {
     const base = slot << FRAME_SHIFT
     this.u32[(base + H_SEQ) >> 2] = this.seq >>> 0
     this.u32[(base + H_SEQ + 4) >> 2] = Math.floor(this.seq / 4294967296)
     if (this.dirty[slot] === 0) Atomics.sub(this.control, C_SPARE, 1)
     this.dirty[slot] = this.control[C_EPOCH]
+    if (!keepsShape) this.shape[slot]++
     Atomics.add(this.version, slot, 1)
   }
 
@@ -240,6 +245,7 @@ export class Pool {
     Atomics.store(this.slotOf, blob, to + 1)
     this.dirty[from] = 0
     Atomics.store(this.blobOf, from, isImage ? -blob : 0)
+    this.shape[from]++
     Atomics.add(this.version, from, 1)
   }
 
@@ -303,6 +309,7 @@ export class Pool {
     Atomics.store(this.slotOf, blob, 0)
     this.dirty[slot] = 0
     Atomics.store(this.blobOf, slot, isImage ? -blob : 0)
+    this.shape[slot]++
     Atomics.add(this.version, slot, 1)
   }
 

@@ -40,6 +40,8 @@ const COUNTER_HELP: Record<CounterName, string> = {
   roundFrames: 'Frames written by rounds.',
   failedRounds: 'Rounds that could not be written.',
   readRestarts: 'Reads that began again because of a writer.',
+  routeHits: 'Lookups that began at a cached route.',
+  routeMisses: 'Lookups that looked for a cached route and began at the root.',
   blobsFreed: 'Blobs given up.',
   merges: 'Blobs merged into others.',
   routings: 'Frames given the routing layout.',

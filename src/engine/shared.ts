@@ -20,7 +20,7 @@ export interface EngineShared {
 export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
 
 /** Arrays of `slots`, each `frames` words long. */
-export const SLOT_ARRAYS = 7
+export const SLOT_ARRAYS = 8
 /** Arrays of `blobs`, each MAX_BLOBS words long. */
 export const BLOB_ARRAYS = 5
 /** Words of `views` for each view, before the words for each view and blob. */
@@ -65,6 +65,8 @@ export const C_DISK_END = 24
 export const C_SHRINK = 25
 /** No key is longer than this, in bytes: it only grows. */
 export const C_LONGEST_KEY = 26
+/** Bumped when a subtree rename begins to be applied and again when it ends: routes from before do not count. */
+export const C_MOVES = 30
 /** Statistics: see {@link COUNTERS}. */
 export const C_COUNTERS = 32
 export const CONTROL_WORDS = 128
@@ -96,6 +98,8 @@ export const COUNTERS = [
   'roundFrames',
   'failedRounds',
   'readRestarts',
+  'routeHits',
+  'routeMisses',
   'blobsFreed',
   'merges',
   'routings',

@@ -36,6 +36,8 @@ import { Cursor } from './walker/cursor.ts'
 import { ANY_VERSION } from './walker/insert.ts'
 import { LongestPrefix, type PrefixRecord } from './walker/longest-prefix.ts'
 import { Lookup } from './walker/lookup.ts'
+import { LiveResidency } from './walker/residency.ts'
+import { RouteCache } from './walker/route-cache.ts'
 import { Scan } from './walker/scan.ts'
 
 export interface TreeParts {
@@ -89,7 +91,8 @@ export class Tree {
     this.#tendsInline = parts.background !== true && !this.#readOnly
     // With a background thread, the writer helps only when that is far behind.
     this.#inlineRoundBytes = parts.background ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
-    this.#lookup = new Lookup(parts.pool, parts.gate)
+    const residency = new LiveResidency(parts.pool, parts.gate)
+    this.#lookup = new Lookup(parts.pool, parts.gate, residency, new RouteCache(parts.pool))
     this.#reads = new PointReads(this.#lookup)
     this.#probe = new Scan(parts.pool, parts.gate)
     this.#longestPrefix = new LongestPrefix(parts.pool, parts.gate)

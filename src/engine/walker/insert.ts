@@ -307,7 +307,7 @@ export class Insert {
       u16[(base + refOffset) >> 1] = this.#place(base, this.#end - suffix)
       pool.abandon(base, old)
     }
-    this.#latch.end(slot)
+    this.#latch.end(slot, inPlace)
     return REPLACED
   }
 

@@ -40,6 +40,7 @@ import { C_RENAMES, C_TICK } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { ABSENT, CONFLICT, FOUND } from './cold.ts'
 import { LiveResidency, type Residency } from './residency.ts'
+import { MAX_WAY, type RouteCache } from './route-cache.ts'
 import { copyOut, sameBytes } from './words.ts'
 
 /** Outcomes of one optimistic descent, beside those of a cold lookup that ends it. */
@@ -58,6 +59,7 @@ export class Lookup {
   readonly #pool: Pool
   readonly #gate: Gate
   readonly #residency: Residency
+  readonly #routes: RouteCache | undefined
   readonly #version: Int32Array
   readonly #touch: Int32Array
   readonly #control: Int32Array
@@ -72,10 +74,12 @@ export class Lookup {
   #slot = 0
   #seen = 0
 
-  constructor(pool: Pool, gate: Gate, residency: Residency = new LiveResidency(pool, gate)) {
+  /** Routes are those of the live tree. */
+  constructor(pool: Pool, gate: Gate, residency: Residency = new LiveResidency(pool, gate), routes?: RouteCache) {
     this.#pool = pool
     this.#gate = gate
     this.#residency = residency
+    this.#routes = routes
     this.#version = pool.version
     this.#touch = pool.touch
     this.#control = pool.control
@@ -115,6 +119,7 @@ export class Lookup {
           copyOut(this.#u8, this.#bytes, value, target, to, Math.min(size, target.length - to))
         }
         if (this.#unchanged()) {
+          if (this.#routes !== undefined && this.#routes.wanted >= 0) this.#routes.keep(this.#keyBytes)
           this.valueLength = size
           this.recordVersion = version
           return true
@@ -194,19 +199,36 @@ export class Lookup {
     const u8 = this.#u8
     const u16 = this.#u16
     const i32 = this.#i32
-    let at = 0
-    let slot = residency.slotOf(ROOT_BLOB)
-    if (slot < 0) slot = residency.fetchBelow(-1, 0, ROOT_BLOB)
-    if (slot < 0) return CONFLICT
-    let version = Atomics.load(this.#version, slot)
-    this.#slot = slot
-    this.#seen = version
-    if ((version & 1) !== 0 || !residency.holds(slot, ROOT_BLOB)) return CONFLICT
+    const routes = this.#routes
     const tick = this.#control[C_TICK]
+    let at = 0
+    let slot = 0
+    let version = 0
+    let ref = 0
+    /** The way to note: nodes with no more bytes above them. */
+    let way = -1
+    if (routes?.find(keyBytes, end)) {
+      slot = routes.slot
+      version = routes.version
+      ref = routes.ref
+      at = routes.depth
+      this.#slot = slot
+      this.#seen = version
+    } else {
+      slot = residency.slotOf(ROOT_BLOB)
+      if (slot < 0) slot = residency.fetchBelow(-1, 0, ROOT_BLOB)
+      if (slot < 0) return CONFLICT
+      version = Atomics.load(this.#version, slot)
+      this.#slot = slot
+      this.#seen = version
+      if ((version & 1) !== 0 || !residency.holds(slot, ROOT_BLOB)) return CONFLICT
+      ref = this.#rootOf(slot, version)
+      if (routes !== undefined) way = routes.wanted
+    }
     let base = slot << FRAME_SHIFT
-    let ref = this.#rootOf(slot, version)
     for (;;) {
       if (ref === 0) return this.#absent()
+      if (at <= way) routes!.note(slot, ref, at)
       const node = base + offsetOf(ref)
       const head = i32[node >> 2]
       switch (head & KIND) {
@@ -223,6 +245,8 @@ export class Lookup {
           const n = (head >>> 8) & 255
           if (n === 0) return this.#malformed()
           if (n > end - at || !sameBytes(bytes, node + PREFIX_BYTES, keyBytes, at, n)) return this.#absent()
+          // The edge of a directory leads all its keys to the same node.
+          if (at <= way && at + n <= MAX_WAY) way = Math.max(way, at + n)
           at += n
           ref = head >>> 16
           break
@@ -230,6 +254,7 @@ export class Lookup {
         case BLOB: {
           const n = (head >>> 8) & 255
           if (n > end - at || !sameBytes(bytes, node + BLOB_BYTES, keyBytes, at, n)) return this.#absent()
+          if (at <= way && at + n <= MAX_WAY) way = Math.max(way, at + n)
           at += n - u8[node + BLOB_RUN]
           const blob = i32[(node + BLOB_CHILD) >> 2] >>> 0
           let child = residency.slotOf(blob)

@@ -15,7 +15,7 @@ import {
   LEAF_VERSION,
 } from '../layout.ts'
 import type { Pool } from '../pool.ts'
-import { C_RENAMES } from '../shared.ts'
+import { C_MOVES, C_RENAMES } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { cloneSubtree, measureSubtree } from './clone.ts'
 import type { Erase } from './erase.ts'
@@ -45,9 +45,11 @@ export class RenamePrefix {
   run(from: Uint8Array, fromAt: number, fromLength: number, to: Uint8Array, toAt: number, toLength: number): boolean {
     const { control } = this.#pool
     Atomics.add(control, C_RENAMES, 1)
+    Atomics.add(control, C_MOVES, 1)
     try {
       return this.#move(from, fromAt, fromLength, to, toAt, toLength)
     } finally {
+      Atomics.add(control, C_MOVES, 1)
       Atomics.add(control, C_RENAMES, 1)
     }
   }

@@ -35,3 +35,8 @@ export function copyOut(
   }
   for (; at < end; at++, to++) target[to] = source[at]
 }
+
+/** Copies `n` bytes, and up to three more, which the target has room for. */
+export function copyWords(from: DataView, at: number, target: DataView, to: number, n: number): void {
+  for (const end = at + n; at < end; at += 4, to += 4) target.setInt32(to, from.getInt32(at, true), true)
+}
