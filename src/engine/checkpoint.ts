@@ -11,7 +11,7 @@ import { Mutex } from '../journal/mutex.ts'
 import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT } from '../limits.ts'
 import type { Gate } from './gate.ts'
-import { appendCheckpoint, isOvergrown, writeWhole } from './manifest.ts'
+import { appendCheckpoint, isOvergrown, ROUTED, writeWhole } from './manifest.ts'
 import { hostError, type Pool, ROOT_BLOB } from './pool.ts'
 import {
   C_BLOB_HIGH,
@@ -173,6 +173,7 @@ export class Checkpoint {
     image.disk = disk
     pool.file!.copy(pool.u8, image.slot << FRAME_SHIFT)
     this.#letGo(image.slot)
+    pool.disk.routed[disk] = pool.file!.isCopyRouted ? 1 : 0
     this.#numbers[N_ROUND_BYTES] += pool.file!.writeCopy(disk)
   }
 
@@ -213,6 +214,7 @@ export class Checkpoint {
     }
     const high = control[C_BLOB_HIGH]
     if (!isOvergrown(control[C_MANIFEST_SIZE], high)) {
+      this.#markRouted(pairs, count)
       const size = control[C_MANIFEST_SIZE]
       control[C_MANIFEST_SIZE] = appendCheckpoint(this.#storage, this.#directory, size, cut, pairs, count)
       this.#numbers[N_MANIFEST_BYTES] += control[C_MANIFEST_SIZE] - size
@@ -228,8 +230,15 @@ export class Checkpoint {
       whole[2 * live + 1] = slots[blob]
       live++
     }
+    this.#markRouted(whole, live)
     control[C_MANIFEST_SIZE] = writeWhole(this.#storage, this.#directory, cut, whole, live)
     this.#numbers[N_MANIFEST_BYTES] += control[C_MANIFEST_SIZE]
+  }
+
+  /** Notes in the first `count` pairs which slots hold routed images. */
+  #markRouted(pairs: Uint32Array, count: number): void {
+    const { routed } = this.#pool.disk
+    for (let i = 1; i < 2 * count; i += 2) if (pairs[i] !== 0 && routed[pairs[i] - 1] !== 0) pairs[i] |= ROUTED
   }
 
   /** The round is committed: the tables follow, and the slots that only the previous checkpoint used become free. */

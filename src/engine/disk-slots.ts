@@ -10,10 +10,16 @@ import { C_DISK_END, C_DISK_HIGH, C_DISK_HINT, MAX_DISK_SLOTS } from './shared.t
 export class DiskSlots {
   /** References to each slot; 0 = free. */
   readonly refs: Uint8Array
+  /**
+   * 1 when the slot's image has the routing layout: a hint, which spares a reader the look at the image. Set by whoever
+   * writes the image, kept by the manifest.
+   */
+  readonly routed: Uint8Array
   readonly #control: Int32Array
 
   constructor(shared: SharedArrayBuffer, control: Int32Array) {
-    this.refs = new Uint8Array(shared)
+    this.refs = new Uint8Array(shared, 0, MAX_DISK_SLOTS)
+    this.routed = new Uint8Array(shared, MAX_DISK_SLOTS, MAX_DISK_SLOTS)
     this.#control = control
   }
 

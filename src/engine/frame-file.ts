@@ -13,6 +13,7 @@ import {
   H_BLOB,
   H_CRC,
   H_FORMAT,
+  H_LEAVES,
   H_MAGIC,
   H_PAGE_CRCS,
   H_USED,
@@ -42,6 +43,11 @@ export class FrameFile {
     const used = Math.min(FRAME_SIZE, Math.max(DATA_START, new DataView(pool.buffer).getUint32(base + H_USED, true)))
     this.#scratch.set(pool.subarray(base, base + used))
     this.#scratch.fill(0, used, Math.ceil(used / PAGE_SIZE) * PAGE_SIZE)
+  }
+
+  /** Whether the copy has the routing layout. */
+  get isCopyRouted(): boolean {
+    return this.#words[H_LEAVES >> 2] !== 0
   }
 
   /** Seals the copy with its checksums, writes it to a slot and returns its bytes. Throws the host's error. */

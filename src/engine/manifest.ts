@@ -39,9 +39,14 @@ export interface Checkpoint {
   longestKey: number
 }
 
+/** In the slot of a pair: its image has the routing layout. */
+export const ROUTED = 1 << 31
+
 export interface ManifestState extends Checkpoint {
   /** Disk slot + 1 by blob id. */
   slots: Map<number, number>
+  /** Which of these slots hold routed images. */
+  routed: Set<number>
   /** Bytes of the file that hold intact records. */
   size: number
 }
@@ -65,7 +70,7 @@ export function readManifest(storage: Storage, directory: string): ManifestState
   const bytes = readWhole(storage, path)
   const view = new DataView(bytes.buffer)
   checkHeader(view, bytes, path)
-  const state: ManifestState = { seq: 0, epoch: 1, longestKey: 0, slots: new Map(), size: HEADER }
+  const state: ManifestState = { seq: 0, epoch: 1, longestKey: 0, slots: new Map(), routed: new Set(), size: HEADER }
   while (state.size < bytes.length) {
     const length = recordLength(view, bytes, state.size)
     if (length === 0) break
@@ -129,10 +134,13 @@ function readRecord(view: DataView, at: number, state: ManifestState): void {
   state.longestKey = view.getUint32(at + 24, true)
   for (let i = 0, pair = at + RECORD_HEAD; i < pairs; i++, pair += PAIR) {
     const blob = view.getUint32(pair, true)
-    const slot = view.getUint32(pair + 4, true)
+    const word = view.getUint32(pair + 4, true)
+    const slot = word & ~ROUTED
     if (blob >= MAX_BLOBS || slot > MAX_DISK_SLOTS) throw corrupt(MANIFEST, `it maps blob ${blob} to slot ${slot}`)
     if (slot === 0) state.slots.delete(blob)
     else state.slots.set(blob, slot)
+    if ((word & ROUTED) !== 0) state.routed.add(slot)
+    else state.routed.delete(slot)
   }
 }
 
@@ -154,7 +162,7 @@ function encodeRecord(checkpoint: Checkpoint, pairs: Uint32Array, count: number)
 
 /**
  * Appends a checkpoint behind the `size` intact bytes and makes it durable: the commit point of a round. `pairs` holds
- * blob id and disk slot + 1 (0 = the blob is gone), `count` of them. Returns the new size. Throws the host's error when the
+ * blob id and disk slot + 1 with its {@link ROUTED} bit (0 = the blob is gone), `count` of them. Returns the new size. Throws the host's error when the
  * record is not there, HOLT_IO when it may be: then the caller must stop.
  */
 export function appendCheckpoint(

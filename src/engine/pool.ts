@@ -459,6 +459,7 @@ export class Pool {
     const disk = this.disk.allocate()
     try {
       file.copy(this.u8, slot << FRAME_SHIFT)
+      this.disk.routed[disk] = file.isCopyRouted ? 1 : 0
       this.numbers[N_STEAL_BYTES] += file.writeCopy(disk)
     } catch (cause) {
       this.disk.release(disk)

@@ -1,6 +1,5 @@
 /**
- * The routing regions that a thread has read and verified, and which images it found plain. Bounded in bytes; what was
- * asked for longest ago goes first. An entry is about one image of one blob and says nothing about any other (I37):
+ * The routing regions that a thread has read and verified. Bounded in bytes; what was asked for longest ago goes first. An entry is about one image of one blob and says nothing about any other (I37):
  * whoever uses it compares `disk` and `image` with the tables, before and after.
  */
 import { ROUTING_CACHE_BYTES } from '../limits.ts'
@@ -13,11 +12,11 @@ export class RoutingRegion {
   /** Disk slot, and `imageOf` of the blob when it was read. */
   readonly disk: number
   readonly image: number
-  /** The frame up to its first leaf page; nothing of a plain one. */
+  /** The frame up to its first leaf page. */
   readonly u8: Uint8Array
   readonly u16: Uint16Array
   readonly u32: Uint32Array
-  /** Offset of the first leaf page, 0 of a plain image; offset of the first byte never allocated. */
+  /** Offset of the first leaf page; offset of the first byte never allocated. */
   readonly leaves: number
   readonly used: number
   readonly bloom: number

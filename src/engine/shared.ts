@@ -18,6 +18,8 @@ export interface EngineShared {
 
 /** Most slots of frames.dat: live images, those of the last checkpoint, and those of a round in flight. */
 export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
+/** Arrays of `disk`, each MAX_DISK_SLOTS bytes long. */
+export const DISK_ARRAYS = 2
 
 /** Arrays of `slots`, each `frames` words long. */
 export const SLOT_ARRAYS = 8
@@ -123,7 +125,7 @@ export function createEngineShared(poolBytes: number): EngineShared {
     slots: new SharedArrayBuffer(SLOT_ARRAYS * frames * 4),
     blobs: new SharedArrayBuffer(BLOB_ARRAYS * MAX_BLOBS * 4),
     notes: new SharedArrayBuffer(MAX_BLOBS),
-    disk: new SharedArrayBuffer(MAX_DISK_SLOTS),
+    disk: new SharedArrayBuffer(DISK_ARRAYS * MAX_DISK_SLOTS),
     views: new SharedArrayBuffer(MAX_VIEWS * (VIEW_ARRAYS + MAX_BLOBS) * 4),
     control: new SharedArrayBuffer(CONTROL_WORDS * 4 + NUMBERS * 8),
   }

@@ -39,6 +39,7 @@ export function lowerImages(pool: Pool, gate: Gate): number {
     if (from <= used || (!isAsked && moved === MOST_MOVES)) continue
     disk.retain(from - 1)
     const to = disk.allocate()
+    disk.routed[to] = disk.routed[from - 1]
     try {
       if (to < from - 1 && diskSlotOf[blob] === from && file.move(from - 1, to)) {
         if (setImage(pool, gate, blob, from, to + 1)) moved++

@@ -302,6 +302,7 @@ function mapSlots(pool: Pool, manifest: ManifestState): void {
     pool.diskSlotOf[blob] = slot
     pool.committedOf[blob] = slot
     pool.disk.refs[slot - 1] = 2
+    pool.disk.routed[slot - 1] = manifest.routed.has(slot) ? 1 : 0
     if (blob > pool.control[C_BLOB_HIGH]) pool.control[C_BLOB_HIGH] = blob
     if (slot > pool.control[C_DISK_HIGH]) pool.control[C_DISK_HIGH] = slot
   }

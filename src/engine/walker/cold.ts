@@ -172,7 +172,7 @@ export class ColdLookup {
     if (depth === MOST_CROSSINGS || blob >= MAX_BLOBS || Atomics.load(pool.slotOf, blob) !== 0) return LOAD
     const image = Atomics.load(pool.imageOf, blob)
     const disk = Atomics.load(pool.diskSlotOf, blob) - 1
-    if (disk < 0) return LOAD
+    if (disk < 0 || pool.disk.routed[disk] === 0) return LOAD
     this.#blobs[depth] = blob
     this.#disks[depth] = disk
     this.#images[depth] = image
@@ -181,12 +181,12 @@ export class ColdLookup {
     if (region === undefined) {
       pool.count('routingMisses')
       region = this.#readRegion(blob, disk, image)
-      if (region === undefined) return DAMAGED
+      if (region === undefined) return this.#problem === '' ? LOAD : DAMAGED
       this.#cache.set(blob, region)
-    } else if (region.leaves !== 0) {
+    } else {
       pool.count('routingHits')
     }
-    if (region.leaves === 0 || (depth === 0 && this.#isWanted(region))) return LOAD
+    if (depth === 0 && this.#isWanted(region)) return LOAD
     this.#region = region
     return ENTERED
   }
@@ -200,13 +200,13 @@ export class ColdLookup {
     return ++region.reads > READS_BEFORE_LOADING
   }
 
-  /** Reads and verifies header and routing region of an image; undefined: {@link #problem} says why not. */
+  /** Reads and verifies header and routing region of an image; undefined: it is plain, or {@link #problem} says why not. */
   #readRegion(blob: number, disk: number, image: number): RoutingRegion | undefined {
     const head = this.#read(disk, 0, this.bytes, 0, FIRST_READ)
     this.#problem = verifyHeader(this.bytes, head, blob)
     if (this.#problem !== '') return undefined
     const leaves = this.#u32[H_LEAVES >> 2]
-    if (leaves === 0) return new RoutingRegion(disk, image, this.#u32, NOTHING)
+    if (leaves === 0) return undefined
     if (!isPossible(this.#u32)) return this.#damaged('its routing geometry is impossible')
     const bytes = new Uint8Array(leaves)
     const region = new RoutingRegion(disk, image, this.#u32, bytes)
