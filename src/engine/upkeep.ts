@@ -131,8 +131,20 @@ export class Upkeep {
     return 'done'
   }
 
-  /** Gives sparse neighbours among the children of a blob one blob in common; when done, there may be more of them. */
+  /**
+   * Gives sparse neighbours among the children of a blob one blob in common; when done, there may be more of them. The more
+   * they are, the likelier is one of them changed meanwhile: then fewer must do.
+   */
   gather(parent: number): Outcome {
+    // All of them are in the pool together, and leave room for others.
+    for (let most = Math.min(MOST_GATHERED, this.#pool.frames >> 2); most >= 2; most >>= 2) {
+      const outcome = this.#gatherSome(parent, most)
+      if (outcome !== 'busy') return outcome
+    }
+    return 'busy'
+  }
+
+  #gatherSome(parent: number, most: number): Outcome {
     const pool = this.#pool
     const own = this.#private
     if (this.#resident(parent) < 0) return 'kept'
@@ -143,8 +155,6 @@ export class Upkeep {
     this.#pack(parent)
     own.formatFrame(GROUP, 0)
     // The frame is that of the first child folded into it; which one that is shows only then.
-    // All of them are in the pool together, and leave room for others.
-    const most = Math.min(MOST_GATHERED, pool.frames >> 2)
     const weigh = (blob: number) => this.#weight(blob)
     if (!this.#gather.move(base(RESULT), base(GROUP), GROUP_BLOB, MERGED_BYTES, most, weigh)) return 'kept'
     this.#merge.list(base(GROUP))
