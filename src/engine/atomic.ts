@@ -2,9 +2,9 @@
 import { HoltError } from '../errors.ts'
 import { MAX_USER_KEY } from '../limits.ts'
 import type { Batch } from './batch.ts'
+import type { Changes } from './changes.ts'
 import { asKey, asValue, asVersion, type Bytes, keyTooLong } from './key-value.ts'
 import { REMOVED, StagedState, WRITTEN } from './staged-state.ts'
-import type { Tree } from './tree.ts'
 import type { Lookup } from './walker/lookup.ts'
 import type { Scan } from './walker/scan.ts'
 
@@ -47,13 +47,13 @@ const NOT_YET = Number.NaN
 export class Staging implements AtomicBatch {
   /** False when a guard failed. */
   held = true
-  readonly #tree: Tree
+  readonly #changes: Changes
   readonly #lookup: Lookup
   readonly #probe: Scan
   readonly #staged: StagedState
 
-  constructor(tree: Tree, batch: Batch, lookup: Lookup, probe: Scan) {
-    this.#tree = tree
+  constructor(changes: Changes, batch: Batch, lookup: Lookup, probe: Scan) {
+    this.#changes = changes
     this.#lookup = lookup
     this.#probe = probe
     this.#staged = new StagedState(batch)
@@ -62,12 +62,12 @@ export class Staging implements AtomicBatch {
   put(key: Bytes, value: Bytes): void {
     const k = asKey(key)
     const v = asValue(value)
-    this.#tree.stagePut(k, k.length, v, 0, v.length)
+    this.#changes.stagePut(k, k.length, v, 0, v.length)
   }
 
   delete(key: Bytes): void {
     const k = asKey(key)
-    this.#tree.stageDelete(k, k.length)
+    this.#changes.stageDelete(k, k.length)
   }
 
   putIfAbsent(key: Bytes, value: Bytes): void {
@@ -99,7 +99,7 @@ export class Staging implements AtomicBatch {
     const t = asKey(to)
     if (this.#versionOf(f) === 0) this.held = false
     if (options.replace !== true && !Buffer.from(f).equals(t) && this.#versionOf(t) !== 0) this.held = false
-    this.#tree.stageRename(f, f.length, t, t.length)
+    this.#changes.stageRename(f, f.length, t, t.length)
   }
 
   renamePrefix(from: Bytes, to: Bytes): void {
@@ -111,7 +111,7 @@ export class Staging implements AtomicBatch {
     }
     if (this.#isEmptyBelow(f) || !this.#isEmptyBelow(t)) this.held = false
     if (this.held) this.#assertNamesFit(f, t.length - f.length)
-    this.#tree.stageRenamePrefix(f, f.length, t, t.length)
+    this.#changes.stageRenamePrefix(f, f.length, t, t.length)
   }
 
   /** No key that starts with the prefix may become too long when it grows by so many bytes. */
@@ -119,7 +119,7 @@ export class Staging implements AtomicBatch {
     if (growth <= 0) return
     const staged = this.#staged.longestBelow(prefix)
     if (staged + growth > MAX_USER_KEY) throw keyTooLong(staged + growth)
-    if (this.#tree.longestKey() + growth <= MAX_USER_KEY) return
+    if (this.#changes.longestKey() + growth <= MAX_USER_KEY) return
     const probe = this.#probe
     probe.seek(prefix, prefix.length, NOTHING, 0, -1, true, true)
     while (probe.next()) if (probe.keyLength + growth > MAX_USER_KEY) throw keyTooLong(probe.keyLength + growth)

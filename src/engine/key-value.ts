@@ -11,6 +11,27 @@ export function asKey(key: Bytes): Uint8Array {
   return bytes
 }
 
+const encoder = new TextEncoder()
+
+/** A key at a time, without a new object for each: a string in memory of this object, bytes where they are. */
+export class KeyBytes {
+  /** Length of the key that was taken last. */
+  length = 0
+  readonly #own = new Uint8Array(MAX_USER_KEY)
+
+  of(key: Bytes): Uint8Array {
+    if (typeof key === 'string') {
+      const { read, written } = encoder.encodeInto(key, this.#own)
+      if (read < key.length) throw keyTooLong(Buffer.byteLength(key))
+      this.length = written
+      return this.#own
+    }
+    assertKey(key)
+    this.length = key.length
+    return key
+  }
+}
+
 /** The delimiter's byte, or -1. */
 export function asDelimiter(delimiter: string | undefined): number {
   if (delimiter === undefined) return -1

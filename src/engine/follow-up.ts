@@ -1,0 +1,73 @@
+/**
+ * What follows a change that is applied: it is acknowledged at the store's durability, and the thread that made it does
+ * what no background thread does, or is too far behind with - checkpoint rounds and the upkeep of blobs.
+ */
+import { HoltError } from '../errors.ts'
+import type { Journal } from '../journal/journal.ts'
+import { ROUND_WAL_BYTES } from '../limits.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import type { Pool } from './pool.ts'
+import { C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
+import type { Upkeep } from './upkeep.ts'
+
+/** Changes between two looks at the blobs that were noted meanwhile. */
+const CHANGES_A_LOOK = 64
+
+export class FollowUp {
+  readonly #pool: Pool
+  readonly #journal: Journal | undefined
+  readonly #checkpoint: Checkpoint | undefined
+  readonly #upkeep: () => Upkeep
+  readonly #hasBackground: boolean
+  readonly #roundBytes: number
+  #sinceLook = 0
+
+  constructor(
+    pool: Pool,
+    journal: Journal | undefined,
+    checkpoint: Checkpoint | undefined,
+    upkeep: () => Upkeep,
+    hasBackground: boolean,
+  ) {
+    this.#pool = pool
+    this.#journal = journal
+    this.#checkpoint = checkpoint
+    this.#upkeep = upkeep
+    this.#hasBackground = hasBackground
+    this.#roundBytes = hasBackground ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
+  }
+
+  /** Returns when the record is acknowledged. Throws as Journal.commit. */
+  run(seq: number): void {
+    const journal = this.#journal
+    if (journal !== undefined) {
+      journal.commit(seq)
+      if (journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#roundBytes) this.#round()
+    }
+    if (!this.#hasBackground && ++this.#sinceLook >= CHANGES_A_LOOK) this.#look()
+  }
+
+  /** The change is acknowledged already: a round that fails is counted, and tried again after as many bytes more. */
+  #round(): void {
+    try {
+      this.#checkpoint?.run()
+    } catch (error) {
+      if (!(error instanceof HoltError)) throw error
+    }
+  }
+
+  /** Tends the blobs that were noted. The change is acknowledged already: what cannot be done now is left. */
+  #look(): void {
+    this.#sinceLook = 0
+    if (this.#pool.control[C_NOTED] === 0) return
+    const upkeep = this.#upkeep()
+    try {
+      for (const blob of upkeep.collect()) {
+        const task = upkeep.task(blob)
+        if (task !== undefined) while (upkeep[task.work](task.blob) === 'done' && task.work === 'gather');
+      }
+    } catch (error) {
+      if (!(error instanceof HoltError)) throw error
+    }
+  }
+}
