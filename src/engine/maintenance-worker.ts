@@ -23,6 +23,9 @@ const ROUND_EVERY = 30_000
 /** Milliseconds between two looks for frames that nobody changes. */
 const ROUTE_EVERY = 30_000
 
+/** Tries at once of a step on frames that others change; then it waits in the queue. */
+const MOST_TRIES = 3
+
 type Task = { id: string; work: 'round' | 'sync'; blob?: undefined } | { id: string; work: Work; blob: number }
 
 /** What is done first. */
@@ -59,7 +62,8 @@ const queue = new Queue<Task, void>(
 
 function perform(task: Task): void {
   if (task.blob !== undefined) {
-    const outcome = tree.upkeep[task.work](task.blob)
+    let outcome = tree.upkeep[task.work](task.blob)
+    for (let i = 0; i < MOST_TRIES && outcome === 'busy'; i++) outcome = tree.upkeep[task.work](task.blob)
     if (outcome === 'busy') throw new Error(`blob ${task.blob} is being changed`)
     if (outcome === 'done' && task.work === 'gather') queue.push(task)
   } else if (task.work === 'sync') tree.sync()

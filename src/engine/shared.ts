@@ -63,8 +63,11 @@ export const C_VIEW_IMAGES = 22
 export const C_VIEW_DISK = 23
 /** While frames.dat is cut: where it will end, at least 1; else 0. */
 export const C_DISK_END = 24
-/** 1 when the next round is to give back all free space of frames.dat. */
+/** What the next round is to give back of frames.dat: {@link SHRINK_FREE}, {@link SHRINK_ALL}, or 0: as usual. */
 export const C_SHRINK = 25
+export const SHRINK_FREE = 1
+/** Moves images to lower slots before. */
+export const SHRINK_ALL = 2
 /** No key is longer than this, in bytes: it only grows. */
 export const C_LONGEST_KEY = 26
 /** Bumped when a subtree rename begins to be applied and again when it ends: routes from before do not count. */

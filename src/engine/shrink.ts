@@ -6,11 +6,11 @@
  * Where most of the file is free, images far behind move to lower slots first; the next round commits that.
  *
  * Lazily: a slot that is used again soon is faster when it still has its space, so some slack of free slots stays,
- * unless {@link C_SHRINK} asks for all. What fails is left for the next time: the file is only larger than it need be.
+ * unless {@link C_SHRINK} asks for it. What fails is left for the next time: the file is only larger than it need be.
  */
 import type { Gate } from './gate.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
-import { C_BLOB_HIGH, C_SHRINK } from './shared.ts'
+import { C_BLOB_HIGH, C_SHRINK, SHRINK_ALL } from './shared.ts'
 
 /** Free slots that stay allocated, beside a quarter of those in use. */
 const SLACK = 64
@@ -25,42 +25,59 @@ const MOST_MOVES = 64
 
 /**
  * Copies images that lie behind as many slots as are in use to lower, free ones, when the file is more than twice as long
- * as it need be, or C_SHRINK asks for it; returns how many. They are newest images that no checkpoint knows of yet.
+ * as it need be, or SHRINK_ALL asks for it; returns how many. They are newest images that no checkpoint knows of yet.
  */
 export function lowerImages(pool: Pool, gate: Gate): number {
   const { disk, control, diskSlotOf } = pool
-  const file = pool.file!
   const used = disk.used()
-  const isAsked = control[C_SHRINK] !== 0
+  const isAsked = control[C_SHRINK] === SHRINK_ALL
   if (!isAsked && disk.end() <= 2 * used + SLACK) return 0
+  const most = isAsked ? used : MOST_MOVES
   let moved = 0
-  for (let blob = ROOT_BLOB; blob <= control[C_BLOB_HIGH]; blob++) {
-    const from = diskSlotOf[blob]
-    if (from <= used || (!isAsked && moved === MOST_MOVES)) continue
-    disk.retain(from - 1)
-    const to = disk.allocate()
-    disk.routed[to] = disk.routed[from - 1]
-    try {
-      if (to < from - 1 && diskSlotOf[blob] === from && file.move(from - 1, to)) {
-        if (setImage(pool, gate, blob, from, to + 1)) moved++
-      }
-    } finally {
-      disk.release(to)
-      disk.release(from - 1)
+  try {
+    for (let blob = ROOT_BLOB; blob <= control[C_BLOB_HIGH] && moved < most; blob++) {
+      if (diskSlotOf[blob] > used && lower(pool, gate, blob, diskSlotOf[blob])) moved++
     }
+  } catch {
+    // What moved is where it should be; a later round tries the rest.
   }
   return moved
 }
 
-/** Makes disk slot `to` the newest image of the blob if `from` still is. */
-function setImage(pool: Pool, gate: Gate, blob: number, from: number, to: number): boolean {
+/** Copies the image of a blob, in disk slot `from` - 1, to a lower slot. False when there is none or the image is outdated. */
+function lower(pool: Pool, gate: Gate, blob: number, from: number): boolean {
+  const { disk } = pool
+  const isNewest = () => {
+    const resident = pool.slotOf[blob]
+    return pool.diskSlotOf[blob] === from && (resident === 0 || pool.dirty[resident - 1] === 0)
+  }
+  // With a reference of ours the slot holds this image for as long as we look at it.
+  const isHeld = inside(gate, () => {
+    if (!isNewest()) return false
+    disk.retain(from - 1)
+    return true
+  })
+  if (!isHeld) return false
+  const to = disk.allocate()
+  disk.routed[to] = disk.routed[from - 1]
+  try {
+    if (to >= from - 1 || !pool.file!.move(from - 1, to)) return false
+    return inside(gate, () => {
+      if (!isNewest()) return false
+      disk.retain(to)
+      pool.setCurrent(blob, to + 1)
+      return true
+    })
+  } finally {
+    disk.release(to)
+    disk.release(from - 1)
+  }
+}
+
+function inside(gate: Gate, step: () => boolean): boolean {
   const entered = gate.enter()
   try {
-    const resident = pool.slotOf[blob]
-    if (pool.diskSlotOf[blob] !== from || (resident !== 0 && pool.dirty[resident - 1] !== 0)) return false
-    pool.disk.retain(to - 1)
-    pool.setCurrent(blob, to)
-    return true
+    return step()
   } finally {
     gate.leave(entered)
   }
@@ -88,7 +105,7 @@ function cutTail(pool: Pool, gate: Gate, slack: number): void {
   try {
     // Images are written under the round lock or inside the gate: nobody is about to write behind the end now.
     end = disk.end()
-    if (slots - end <= slack) return
+    if (end === 0 || slots - end <= slack) return
     disk.closeFrom(end)
   } finally {
     gate.leave(entered)

@@ -35,6 +35,7 @@ import {
   type EngineShared,
   N_CHECKPOINT_SEQ,
   N_MEMORY_SEQ,
+  SHRINK_FREE,
 } from './shared.ts'
 import { lockStore, unlockStore } from './store-lock.ts'
 import { Tree } from './tree.ts'
@@ -211,7 +212,7 @@ class FileStore implements Store {
     try {
       // After a failure memory is not to be believed: what the log holds is for the next open.
       if (journal !== undefined && !journal.failed() && Atomics.load(control, C_FAILED) === 0) {
-        control[C_SHRINK] = 1
+        if (control[C_SHRINK] === 0) control[C_SHRINK] = SHRINK_FREE
         this.tree.checkpoint()
       }
     } finally {

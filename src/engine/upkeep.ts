@@ -12,7 +12,16 @@ import { ColdFrames } from './cold-frames.ts'
 import type { Gate } from './gate.ts'
 import { H_BLOB, H_COMPACTIONS, H_DEAD, H_EPOCH, H_USED } from './layout.ts'
 import { DEAD_BYTES, Pool, ROOT_BLOB, SPARSE_BYTES } from './pool.ts'
-import { C_BLOB_HIGH, C_EPOCH, C_FAILED, C_NOTED, C_SHRINK, C_SLOT_FREED, createEngineShared } from './shared.ts'
+import {
+  C_BLOB_HIGH,
+  C_EPOCH,
+  C_FAILED,
+  C_NOTED,
+  C_SHRINK,
+  C_SLOT_FREED,
+  createEngineShared,
+  SHRINK_ALL,
+} from './shared.ts'
 import { cloneFrame } from './walker/clone.ts'
 import { Gather } from './walker/gather.ts'
 import { Merge } from './walker/merge.ts'
@@ -221,7 +230,7 @@ export class Upkeep {
       if (routed || this.#untilDone(() => this.compact(blob)) === 'done') changed++
     }
     this.#known.clear()
-    if (pool.file !== undefined) pool.control[C_SHRINK] = 1
+    if (pool.file !== undefined) pool.control[C_SHRINK] = SHRINK_ALL
     return changed
   }
 

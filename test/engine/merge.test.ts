@@ -79,6 +79,7 @@ for (const [shape, keyOf] of Object.entries(SHAPES)) {
     assertHolds(tree, model, 'opened again')
     for (const key of keys) tree.delete(bytes(key))
     t.is(tree.stats().blobs, 1)
+    tree.compact()
     tree.close()
     t.true(frames(directory) <= 1)
   })
