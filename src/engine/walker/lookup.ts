@@ -36,7 +36,7 @@ import {
   PREFIX_BYTES,
 } from '../layout.ts'
 import { type Pool, ROOT_BLOB } from '../pool.ts'
-import { C_RENAMES, C_TICK } from '../shared.ts'
+import { C_MOVES, C_RENAMES, C_TICK } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { ABSENT, CONFLICT, FOUND } from './cold.ts'
 import { LiveResidency, type Residency } from './residency.ts'
@@ -106,6 +106,7 @@ export class Lookup {
   find(length: number, target: Uint8Array | undefined, to: number): boolean {
     for (let attempt = 0; ; attempt++) {
       const renames = this.#control[C_RENAMES]
+      const moves = this.#control[C_MOVES]
       const leaf = this.#descend(length)
       if (leaf >= 0) {
         const i32 = this.#i32
@@ -118,7 +119,8 @@ export class Lookup {
           const value = leaf + (head >>> 16) + (lengths & 0xffff)
           copyOut(this.#u8, this.#bytes, value, target, to, Math.min(size, target.length - to))
         }
-        if (this.#unchanged()) {
+        // Where a subtree was moved, its frames need not have changed: the way to this one may be another key's by now.
+        if (this.#unchanged() && this.#control[C_MOVES] === moves) {
           if (this.#routes !== undefined && this.#routes.wanted >= 0) this.#routes.keep(this.#keyBytes)
           this.valueLength = size
           this.recordVersion = version
@@ -127,7 +129,7 @@ export class Lookup {
       } else if (leaf === ABSENT) {
         // While a rename is applied the record may be under neither of its names.
         if ((renames & 1) === 0 && Atomics.load(this.#control, C_RENAMES) === renames) return false
-      } else if (leaf === FOUND) {
+      } else if (leaf === FOUND && this.#control[C_MOVES] === moves) {
         const cold = this.#residency.cold!
         this.valueLength = cold.valueLength
         this.recordVersion = cold.recordVersion

@@ -160,7 +160,7 @@ export class Scan {
         this.#aim(walk.path, PATH_START, walk.pendingDepth, AFTER_ALL_BELOW)
         this.#isPlaced = true
         attempt = 0
-      } else if (outcome !== CONFLICT && walk.unchanged()) {
+      } else if (outcome !== CONFLICT && walk.unchanged() && (batch.count > 0 || outcome !== END || !walk.mayLack())) {
         this.#isPlaced = true
         this.#isLast = outcome === END
         this.#entries = Math.min(2 * this.#entries, MAX_ENTRIES)

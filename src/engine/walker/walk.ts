@@ -7,7 +7,7 @@
 import { FRAME_SHIFT, MAX_KEY } from '../../limits.ts'
 import { H_BLOB, H_ROOT, offsetOf } from '../layout.ts'
 import { type Pool, ROOT_BLOB } from '../pool.ts'
-import { C_RENAMES, C_TICK } from '../shared.ts'
+import { C_MOVES, C_RENAMES, C_TICK } from '../shared.ts'
 import type { Residency } from './residency.ts'
 
 /** Frames nest at most this deep, and paths are at most this long: beyond, what is read is not a tree. */
@@ -45,7 +45,8 @@ export class Walk {
   /** Last byte of the run for a frame that was entered by a run crossing, whose tree spells that byte; else -1. */
   readonly #runs = new Int16Array(MAX_FRAMES)
   #frames = 0
-  /** Count of subtree renames when the stack was built. */
+  /** Counts of moves of subtrees, and of all renames, when the stack was built. */
+  #moves = 0
   #renames = 0
 
   /** A node to visit before the stack goes on, 0: none; the length of the path to it; last byte of its run, if it has one. */
@@ -67,7 +68,8 @@ export class Walk {
     this.pending = 0
     this.isMalformed = false
     this.#renames = Atomics.load(this.pool.control, C_RENAMES)
-    return (this.#renames & 1) !== 0 ? NO_NODE : this.enter(ROOT_BLOB, 0, -1)
+    this.#moves = Atomics.load(this.pool.control, C_MOVES)
+    return (this.#moves & 1) !== 0 ? NO_NODE : this.enter(ROOT_BLOB, 0, -1)
   }
 
   /** Whether the frame at hand is as it was when it was entered, and where it was; with none at hand, nothing was read. */
@@ -75,7 +77,12 @@ export class Walk {
     const { version, control } = this.pool
     const frame = this.#frames - 1
     if (frame >= 0 && Atomics.load(version, this.#slots[frame]) !== this.#versions[frame]) return false
-    return Atomics.load(control, C_RENAMES) === this.#renames
+    return Atomics.load(control, C_MOVES) === this.#moves
+  }
+
+  /** Whether since {@link begin} a record may have been under neither of its names: then nothing found means nothing. */
+  mayLack(): boolean {
+    return (this.#renames & 1) !== 0 || Atomics.load(this.pool.control, C_RENAMES) !== this.#renames
   }
 
   /** Pool position of the frame at hand. */
