@@ -209,6 +209,7 @@ export class Lookup {
     let ref = 0
     /** The way to note: nodes with no more bytes above them. */
     let way = -1
+    let isRun = false
     if (routes?.find(keyBytes, end)) {
       slot = routes.slot
       version = routes.version
@@ -230,7 +231,11 @@ export class Lookup {
     let base = slot << FRAME_SHIFT
     for (;;) {
       if (ref === 0) return this.#absent()
-      if (at <= way) routes!.note(slot, ref, at)
+      if (at <= way) {
+        // Behind a run crossing the byte that led there counts once more: keys with another one do not go through it.
+        if (isRun) isRun = false
+        else routes!.note(slot, ref, at)
+      }
       const node = base + offsetOf(ref)
       const head = i32[node >> 2]
       switch (head & KIND) {
@@ -257,7 +262,8 @@ export class Lookup {
           const n = (head >>> 8) & 255
           if (n > end - at || !sameBytes(bytes, node + BLOB_BYTES, keyBytes, at, n)) return this.#absent()
           if (at <= way && at + n <= MAX_WAY) way = Math.max(way, at + n)
-          at += n - u8[node + BLOB_RUN]
+          isRun = u8[node + BLOB_RUN] !== 0
+          at += isRun ? n - 1 : n
           const blob = i32[(node + BLOB_CHILD) >> 2] >>> 0
           let child = residency.slotOf(blob)
           if (child < 0) child = this.#miss(slot, version, blob, at, end)
