@@ -5,20 +5,16 @@ import { type BenchRecord, type BenchStore, CACHE_BYTES, type RecordPair } from 
 const library = new URL('../../dist/index.js', import.meta.url).href
 const { openTree }: typeof import('../../src/index.ts') = await import(library)
 
-const NOTHING = new Uint8Array(0)
-
 export function openHoltfs(directory: string): BenchStore {
   return new HoltfsStore(openTree(directory, { poolBytes: CACHE_BYTES }))
 }
 
 class HoltfsStore implements BenchStore {
   readonly #tree: Tree
-  readonly #cursor: ReturnType<Tree['cursor']>
   readonly #value = Buffer.alloc(4096)
 
   constructor(tree: Tree) {
     this.#tree = tree
-    this.#cursor = tree.cursor()
   }
 
   get(key: Buffer): Uint8Array | undefined {
@@ -26,7 +22,7 @@ class HoltfsStore implements BenchStore {
   }
 
   peek(key: Buffer): number {
-    const length = this.#tree.getInto(key, key.length, this.#value, 0)
+    const length = this.#tree.getInto(key, this.#value)
     return length < 0 ? -1 : length + this.#value[0]
   }
 
@@ -61,18 +57,18 @@ class HoltfsStore implements BenchStore {
   }
 
   scan(prefix: Buffer, limit: number): number {
-    const cursor = this.#cursor
     let sum = 0
-    cursor.seek(prefix, prefix.length, NOTHING, 0)
-    for (let n = 0; n < limit && cursor.next(); n++) sum += cursor.key[cursor.keyLength - 1] + cursor.value[0]
+    this.#tree.scan({ prefix, limit }, ({ bytes, keyAt, keyLength, valueAt }) => {
+      sum += bytes[keyAt + keyLength - 1] + bytes[valueAt]
+    })
     return sum
   }
 
   scanKeys(prefix: Buffer, limit: number): number {
-    const cursor = this.#cursor
     let sum = 0
-    cursor.seek(prefix, prefix.length, NOTHING, 0, -1, true, true)
-    for (let n = 0; n < limit && cursor.next(); n++) sum += cursor.key[cursor.keyLength - 1]
+    this.#tree.scan({ prefix, limit, keysOnly: true }, ({ bytes, keyAt, keyLength }) => {
+      sum += bytes[keyAt + keyLength - 1]
+    })
     return sum
   }
 
