@@ -41,6 +41,8 @@ export interface StructureProblem {
 
 export interface StructureSummary {
   blobs: number
+  /** Frames on the longest way from the root to a leaf. */
+  depth: number
   records: number
   problems: StructureProblem[]
 }
@@ -71,8 +73,23 @@ class StructureCheck {
 
   run(): StructureSummary {
     const pool = this.#pool
-    const queue = [ROOT_BLOB]
-    for (let blob = queue.pop(); blob !== undefined; blob = queue.pop()) {
+    let depth = 0
+    for (let level = [ROOT_BLOB]; level.length > 0; depth++) level = this.#level(level)
+    for (let blob = ROOT_BLOB; blob <= pool.control[C_BLOB_HIGH]; blob++) {
+      if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) !== 0 && !this.#seen.has(blob)) {
+        this.#report('BLOB_UNREACHABLE', blob, 'no BlobNode leads to it')
+      }
+    }
+    this.#diskReferences()
+    return { blobs: this.#seen.size, depth, records: this.#records, problems: this.#problems }
+  }
+
+  /** Checks the frames of some blobs; returns the blobs below them. */
+  #level(blobs: number[]): number[] {
+    const pool = this.#pool
+    const below: number[] = []
+    for (const blob of blobs) {
+      if (this.#problems.length >= MOST_PROBLEMS) return []
       if (this.#seen.has(blob)) {
         this.#report('BLOB_SHARED', blob, 'two BlobNodes lead to it')
         continue
@@ -80,19 +97,12 @@ class StructureCheck {
       this.#seen.add(blob)
       try {
         pool.unpinAll()
-        this.#frame(pool.fetch(blob), blob, queue)
+        this.#frame(pool.fetch(blob), blob, below)
       } catch (error) {
         this.#report('FRAME_UNREADABLE', blob, (error as Error).message)
       }
-      if (this.#problems.length >= MOST_PROBLEMS) break
     }
-    for (let blob = ROOT_BLOB; blob <= pool.control[C_BLOB_HIGH]; blob++) {
-      if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) !== 0 && !this.#seen.has(blob)) {
-        this.#report('BLOB_UNREACHABLE', blob, 'no BlobNode leads to it')
-      }
-    }
-    this.#diskReferences()
-    return { blobs: this.#seen.size, records: this.#records, problems: this.#problems }
+    return below
   }
 
   /** No two blobs share a disk slot (I6). */

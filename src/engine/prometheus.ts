@@ -39,6 +39,8 @@ const COUNTER_HELP: Record<CounterName, string> = {
   rounds: 'Checkpoint rounds.',
   roundFrames: 'Frames written by rounds.',
   failedRounds: 'Rounds that could not be written.',
+  lookups: 'Lookups of single keys, counted by the thousand.',
+  crossings: 'Frames that lookups went on to from another one, counted with them.',
   readRestarts: 'Reads that began again because of a writer.',
   routeHits: 'Lookups that began at a cached route.',
   routeMisses: 'Lookups that looked for a cached route and began at the root.',

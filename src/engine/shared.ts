@@ -102,6 +102,8 @@ export const COUNTERS = [
   'rounds',
   'roundFrames',
   'failedRounds',
+  'lookups',
+  'crossings',
   'readRestarts',
   'routeHits',
   'routeMisses',

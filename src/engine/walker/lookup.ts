@@ -49,6 +49,9 @@ const CORRUPT = -3
 /** A node's first word: kind in bits 0 to 7, length or count in 8 to 15, child, terminal or key start in 16 to 31. */
 const KIND = 255
 
+/** Lookups between two times that they are counted. */
+const LOOKUPS_A_COUNT = 1024
+
 export class Lookup {
   /** The key that {@link find} looks for; there is room for four bytes more than it may have. */
   readonly key = new Uint8Array(MAX_KEY + 4)
@@ -73,6 +76,9 @@ export class Lookup {
   readonly #rootVersions: Int32Array
   #slot = 0
   #seen = 0
+  /** Not handed on yet: a shared counter costs more than a descent's step. */
+  #lookups = 0
+  #crossings = 0
 
   /** Routes are those of the live tree. */
   constructor(pool: Pool, gate: Gate, residency: Residency = new LiveResidency(pool, gate), routes?: RouteCache) {
@@ -104,6 +110,7 @@ export class Lookup {
 
   /** As {@link get}, for the key that stands in the first `length` bytes of {@link key}. */
   find(length: number, target: Uint8Array | undefined, to: number): boolean {
+    if (++this.#lookups === LOOKUPS_A_COUNT) this.#count()
     for (let attempt = 0; ; attempt++) {
       const renames = this.#control[C_RENAMES]
       const moves = this.#control[C_MOVES]
@@ -143,6 +150,13 @@ export class Lookup {
       this.#pool.count('readRestarts')
       if (attempt > 64) this.#settle()
     }
+  }
+
+  #count(): void {
+    this.#pool.count('lookups', this.#lookups)
+    this.#pool.count('crossings', this.#crossings)
+    this.#lookups = 0
+    this.#crossings = 0
   }
 
   #unchanged(): boolean {
@@ -272,6 +286,7 @@ export class Lookup {
           if ((childVersion & 1) !== 0 || !residency.holds(child, blob)) return CONFLICT
           if (!this.#unchanged()) return CONFLICT
           if (touch[slot] !== tick) touch[slot] = tick
+          this.#crossings++
           slot = child
           version = childVersion
           this.#slot = slot
