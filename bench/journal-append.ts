@@ -62,7 +62,7 @@ async function arm(task: Task): Promise<void> {
   const directory = join(root, 'wal')
   const options = { durability: 'process', segmentBytes: SEGMENT }
   const shared = createJournalShared()
-  const journal = Journal.start(storage, directory, shared, 0, options)
+  const journal = Journal.start(storage, directory, shared, { lastSeq: 0, durableSeq: 0 }, options)
   const worker = startTypeScriptWorker(new URL(import.meta.url), { task, directory, shared, options })
   await once(worker, 'message')
   const { openTree } = await load(task.dist, 'index.js')

@@ -10,7 +10,7 @@ import { constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs
 import { dirname, join, resolve } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { type Durability, Journal } from '../journal/journal.ts'
-import { cutLog, replay } from '../journal/replay.ts'
+import { replay } from '../journal/replay.ts'
 import { createJournalShared, type JournalShared } from '../journal/shared.ts'
 import { hostStorage, type Storage } from '../journal/storage.ts'
 import { FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
@@ -199,8 +199,7 @@ class FileStore implements Store {
     gate.leave(entered)
     pool.numbers[N_MEMORY_SEQ] = log.lastSeq
     if (handle.readOnly) return undefined
-    cutLog(storage, wal, log)
-    return Journal.start(storage, wal, handle.journal, log.lastSeq, handle)
+    return Journal.start(storage, wal, handle.journal, log, handle)
   }
 
   close(): void {

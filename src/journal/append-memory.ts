@@ -29,18 +29,21 @@ import type { FileMapping } from './storage.ts'
 const NO_BODY = new Uint8Array(0)
 
 export class AppendMemory {
-  readonly bytes: Uint8Array
   readonly lock: Mutex
   readonly #words: Int32Array
   readonly #numbers: Float64Array
   readonly #record = new RecordBuilder()
+  readonly #mapping: FileMapping | undefined
+  /** The ring; or this thread's view of the mapped segment, which it makes when it first has room there. */
+  #bytes: Uint8Array | undefined
 
   /** For a log that has been started; `mapping` when it is a mapped one. */
   constructor(shared: JournalShared, mapping: FileMapping | undefined) {
     this.#words = int32Words(shared)
     this.#numbers = float64Words(shared)
     this.lock = new Mutex(this.#words, APPEND_LOCK)
-    this.bytes = mapping?.view(this.#numbers[ADDRESS], this.#numbers[RANGE]) ?? new Uint8Array(shared.buffer)
+    this.#mapping = mapping
+    if (mapping === undefined) this.#bytes = new Uint8Array(shared.buffer)
   }
 
   /** Takes one record and returns its seq, or 0 when there is no room for it now. */
@@ -94,7 +97,8 @@ export class AppendMemory {
 
   #put(record: Uint8Array): void {
     const words = this.#words
-    const bytes = this.bytes
+    if (this.#bytes === undefined) this.#bytes = this.#mapping!.view(this.#numbers[ADDRESS], this.#numbers[RANGE])
+    const bytes = this.#bytes
     const at = words[APPEND_AT]
     const size = record.length
     const toEnd = bytes.length - at

@@ -2,7 +2,8 @@
  * The write-ahead log as its users see it: append a record, then commit it at the durability chosen. Several threads
  * share one journal; each has its own Journal object over the same shared memory.
  *
- * Guarantees: file order is seq order. A segment is begun only when the one before is durable to its end, and its own
+ * Guarantees: file order is seq order. A run begins its first segment when it appends its first record, and touches no
+ * file before. A segment is begun only when the one before is durable to its end, and its own
  * header and directory entry are durable before a record goes there: after a power cut the log is a prefix of what was
  * appended, apart from bytes never synced. After a failed write or fsync nothing is acknowledged any more.
  *
@@ -13,24 +14,23 @@ import { join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { MAX_RECORD } from '../limits.ts'
 import { AppendMemory } from './append-memory.ts'
-import { startLog } from './log-start.ts'
+import { type LogFound, startLog } from './log-start.ts'
 import type { LogWriter } from './log-writer.ts'
 import { MappedWriter } from './mapped-writer.ts'
 import { recordBytes, SEAL } from './record.ts'
 import { RingWriter } from './ring-writer.ts'
 import { listSegments } from './segments.ts'
 import {
-  ADDRESS,
   APPENDED,
   CLOSED,
   DESCRIPTOR,
   DURABLE_SEQ,
   FAILED,
   float64Words,
+  IS_MAPPED,
   int32Words,
   type JournalShared,
   LAST_SEQ,
-  RUNNING,
   START_SEQ,
   STATE,
   SYNCS,
@@ -65,18 +65,18 @@ export class Journal {
   readonly #writer: LogWriter
 
   /**
-   * Starts writing after a replay that ended at `lastSeq`, in a new segment; one of the same name holds no record and
-   * is overwritten. What the replay found behind the last record has been cut. Makes what earlier segments hold durable first. Throws HOLT_IO, HOLT_INVALID when the directory
-   * holds later records.
+   * Continues the log behind what a replay found. The first append begins a new segment; before that it cuts what the
+   * replay found behind the last record, and makes what earlier segments hold durable. It throws HOLT_INVALID when the
+   * directory holds later records.
    */
   static start(
     storage: Storage,
     directory: string,
     shared: JournalShared,
-    lastSeq: number,
+    found: LogFound,
     options: JournalOptions,
   ): Journal {
-    startLog(storage, directory, shared, lastSeq, options.segmentBytes)
+    startLog(storage, directory, shared, found, options.segmentBytes)
     return new Journal(storage, directory, shared, options)
   }
 
@@ -95,7 +95,7 @@ export class Journal {
     this.#largest = shared.buffer.byteLength
     this.#words = int32Words(shared)
     this.#numbers = float64Words(shared)
-    const isMapped = this.#numbers[ADDRESS] !== 0
+    const isMapped = this.#words[IS_MAPPED] !== 0
     const mapping = isMapped ? storage.mapping : undefined
     if (isMapped && mapping === undefined) throw new HoltError('HOLT_INVALID', 'a mapped log, but no way to map it')
     const memory = new AppendMemory(shared, mapping)
@@ -193,23 +193,42 @@ export class Journal {
     }
   }
 
+  /** Whether this run has appended nothing, and so begun no segment. */
+  isUntouched(): boolean {
+    return this.#numbers[APPENDED] === 0
+  }
+
   /**
-   * Syncs, seals the log and closes its descriptor; only the thread that started it calls this, after all others have
-   * stopped. The descriptor is closed even when the sync throws (HOLT_IO). After a failure it only closes.
+   * Ends the log; only the thread that started it calls this, after all others have stopped. When a durable checkpoint
+   * holds all records, up to `covered`, the segments are deleted; else the log is synced and sealed. The descriptor is closed even
+   * when the sync throws (HOLT_IO). After a failure it only closes.
    */
-  close(): void {
-    if (this.#words[DESCRIPTOR] < 0) return
+  close(covered = -1): void {
+    if (Atomics.load(this.#words, STATE) === CLOSED) return
     try {
-      if (!this.failed()) {
+      if (!this.failed() && this.lastSeq() !== covered) {
         this.sync()
         this.#writer.seal()
       }
     } finally {
-      Atomics.compareExchange(this.#words, STATE, RUNNING, CLOSED)
+      const hasFailed = Atomics.exchange(this.#words, STATE, CLOSED) === FAILED
       this.#writer.release()
       const fd = this.#words[DESCRIPTOR]
       this.#words[DESCRIPTOR] = -1
-      this.#storage.close(fd)
+      if (fd >= 0) this.#storage.close(fd)
+      // Asked again: from here on nothing is appended, and what was meanwhile stays.
+      if (!hasFailed && this.lastSeq() === covered) this.#deleteAll()
+    }
+  }
+
+  /** What cannot be deleted now is of no use, and goes when the store is closed or trimmed again. */
+  #deleteAll(): void {
+    try {
+      for (const { name } of listSegments(this.#storage, this.#directory)) {
+        this.#storage.unlink(join(this.#directory, name))
+      }
+    } catch {
+      // As said.
     }
   }
 }

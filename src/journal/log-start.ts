@@ -1,19 +1,19 @@
 /**
- * The start of the log for one run of the store: makes durable what an earlier run left, begins the first segment, and
- * chooses the memory that records are appended to: the segment itself where storage and filesystem can map it, else the
- * ring. Everything is in shared memory afterwards; each thread makes its own objects over it.
+ * The start of the log for one run of the store: says in shared memory where the log ends, and chooses the memory that
+ * records are appended to: the segment itself where storage and filesystem can map it, else the ring. It touches no file.
+ * The first segment is begun by whoever appends first (log-writer.ts), so a store that is only read has none.
  */
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { HoltError } from '../errors.ts'
-import { createSegment, listSegments, SEGMENT_HEADER } from './segments.ts'
+import { dirname } from 'node:path'
+import type { Replayed } from './replay.ts'
 import {
-  ADDRESS,
   APPEND_AT,
   DESCRIPTOR,
   DURABLE_SEQ,
+  EARLIER,
+  EARLIER_END,
   float64Words,
+  IS_MAPPED,
   int32Words,
   type JournalShared,
   LAST_SEQ,
@@ -29,63 +29,44 @@ import {
 } from './shared.ts'
 import type { FileMapping, Storage } from './storage.ts'
 
+/** What a replay found: up to where records go, up to where they are durable, and which segment may have to be settled. */
+export type LogFound = Pick<Replayed, 'lastSeq' | 'durableSeq' | 'end'>
+
 /** A segment that may become longer than this is not mapped. */
 const LARGEST_RANGE = 1 << 30
 
-/** Throws HOLT_IO, HOLT_INVALID when the directory holds later records. */
 export function startLog(
   storage: Storage,
   directory: string,
   shared: JournalShared,
-  lastSeq: number,
+  found: LogFound,
   segmentBytes: number,
 ): void {
   const words = int32Words(shared)
   const numbers = float64Words(shared)
-  const salt = randomBytes(4).readInt32LE()
-  try {
-    storage.mkdir(directory)
-    storage.syncDirectory(dirname(directory))
-    const segments = listSegments(storage, directory)
-    if (segments.some(segment => segment.first > lastSeq + 1)) {
-      throw new HoltError('HOLT_INVALID', `${directory} holds records after ${lastSeq}`)
-    }
-    const previous = segments.findLast(segment => segment.first <= lastSeq)
-    if (previous !== undefined) syncFile(storage, join(directory, previous.name))
-    words[DESCRIPTOR] = createSegment(storage, directory, lastSeq + 1, salt >>> 0)
-  } catch (cause) {
-    if (cause instanceof HoltError) throw cause
-    throw new HoltError('HOLT_IO', `${directory}: cannot start the log`, { cause })
-  }
-  words[SALT] = salt
-  for (const word of [LAST_SEQ, WRITTEN_SEQ, DURABLE_SEQ, START_SEQ]) numbers[word] = lastSeq
-  numbers[SEGMENT_FIRST] = lastSeq + 1
-  numbers[POSITION] = SEGMENT_HEADER
+  words[DESCRIPTOR] = -1
+  words[SALT] = randomBytes(4).readInt32LE()
+  for (const word of [LAST_SEQ, WRITTEN_SEQ, START_SEQ]) numbers[word] = found.lastSeq
+  numbers[DURABLE_SEQ] = found.durableSeq
+  numbers[SEGMENT_FIRST] = found.lastSeq + 1
+  numbers[EARLIER] = found.end?.first ?? 0
+  numbers[EARLIER_END] = found.end?.offset ?? 0
   // A last record may begin just below segmentBytes; the end of the range is never reached.
-  const range = segmentBytes + shared.buffer.byteLength + 8
-  const mapping = range <= LARGEST_RANGE ? storage.mapping : undefined
-  numbers[ADDRESS] = mapping === undefined ? 0 : tryToMap(mapping, directory, words[DESCRIPTOR], range)
-  numbers[RANGE] = range
-  const isMapped = numbers[ADDRESS] !== 0
-  words[APPEND_AT] = isMapped ? SEGMENT_HEADER : 0
+  numbers[RANGE] = segmentBytes + shared.buffer.byteLength + 8
+  const mapping = numbers[RANGE] <= LARGEST_RANGE ? storage.mapping : undefined
+  const isMapped = mapping !== undefined && canMap(mapping, directory)
+  words[IS_MAPPED] = isMapped ? 1 : 0
+  numbers[POSITION] = segmentBytes
+  words[APPEND_AT] = isMapped ? segmentBytes : 0
   words[ROOM] = isMapped ? 0 : shared.buffer.byteLength
   Atomics.store(words, STATE, RUNNING)
 }
 
-/** Returns the address, or 0 where the log has to be written instead. */
-function tryToMap(mapping: FileMapping, directory: string, fd: number, range: number): number {
+/** The directory of the log may not be there yet. */
+function canMap(mapping: FileMapping, directory: string): boolean {
   try {
-    return mapping.supports(directory) ? mapping.map(fd, range, 0) : 0
+    return mapping.supports(dirname(directory))
   } catch {
-    return 0
-  }
-}
-
-function syncFile(storage: Storage, path: string): void {
-  const fd = storage.open(path, constants.O_RDWR)
-  try {
-    storage.datasync(fd)
-  } finally {
-    storage.close(fd)
+    return false
   }
 }

@@ -4,13 +4,17 @@
  * for both. One thread syncs at a time (SYNC_LOCK) while others append, and its fdatasync serves all who wait. Every
  * failure passes through here and decides whether the log may still be believed (I23).
  */
+import { constants } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import type { AppendMemory } from './append-memory.ts'
 import { Mutex } from './mutex.ts'
-import { createSegment } from './segments.ts'
+import { createSegment, listSegments, segmentName } from './segments.ts'
 import {
   DESCRIPTOR,
   DURABLE_SEQ,
+  EARLIER,
+  EARLIER_END,
   FAILED,
   FLUSH_LOCK,
   float64Words,
@@ -118,7 +122,8 @@ export abstract class LogWriter {
   /** Under SYNC_LOCK. The caller notes what is durable now. */
   protected datasync(): void {
     try {
-      this.storage.datasync(this.words[DESCRIPTOR])
+      if (this.words[DESCRIPTOR] < 0) this.#settleEarlier()
+      else this.storage.datasync(this.words[DESCRIPTOR])
     } catch (error) {
       throw this.failure('sync', error)
     }
@@ -127,22 +132,52 @@ export abstract class LogWriter {
 
   /**
    * Under SYNC_LOCK and FLUSH_LOCK, the current segment being durable to its end: begins the one whose first record is
-   * `first` and returns the descriptor of the old one. After an error of a kind that passes, the next try must have the
+   * `first` and returns the descriptor of the old one, -1 when there was none in this run. After an error of a kind that passes, the next try must have the
    * same `first`: the file may be there already.
    */
   protected nextSegment(first: number): number {
     const previous = this.words[DESCRIPTOR]
     try {
+      if (previous < 0) this.#prepareFirst(first)
       this.words[DESCRIPTOR] = createSegment(this.storage, this.#directory, first, this.words[SALT] >>> 0)
     } catch (error) {
+      if (error instanceof HoltError) throw error
       throw this.failure('begin a segment of', error)
     }
     this.numbers[SEGMENT_FIRST] = first
     return previous
   }
 
+  /** Before the first segment of this run: its directory, and the end of what earlier runs left, are durable (I21, I22). */
+  #prepareFirst(first: number): void {
+    const segments = listSegments(this.storage, this.#directory)
+    if (segments.some(segment => segment.first > first)) {
+      throw new HoltError('HOLT_INVALID', `${this.#directory} holds records after ${first - 1}`)
+    }
+    if (segments.length === 0) {
+      this.storage.mkdir(this.#directory)
+      this.storage.syncDirectory(dirname(this.#directory))
+    }
+    this.#settleEarlier()
+  }
+
+  /** Under SYNC_LOCK: cuts the last segment of earlier runs behind its last record, and makes it durable. */
+  #settleEarlier(): void {
+    const { storage, numbers } = this
+    if (numbers[EARLIER] === 0) return
+    const fd = storage.open(join(this.#directory, segmentName(numbers[EARLIER])), constants.O_RDWR)
+    try {
+      if (storage.size(fd) > numbers[EARLIER_END]) storage.truncate(fd, numbers[EARLIER_END])
+      storage.datasync(fd)
+    } finally {
+      storage.close(fd)
+    }
+    numbers[EARLIER] = 0
+  }
+
   /** Closes the descriptor of a segment that is durable: nothing is lost with it. */
   protected closeQuietly(fd: number): void {
+    if (fd < 0) return
     try {
       this.storage.close(fd)
     } catch {

@@ -57,7 +57,7 @@ export class MappedWriter extends LogWriter {
 
   override writeTo(): void {
     this.check()
-    if (this.words[ROOM] < AHEAD || this.#isRotationDue()) this.#prepare()
+    if (this.#isBegun() && (this.words[ROOM] < AHEAD || this.#isRotationDue())) this.#prepare()
   }
 
   override writeLater(): void {
@@ -69,12 +69,15 @@ export class MappedWriter extends LogWriter {
   }
 
   protected override settle(): number {
-    if (this.#isRotationDue()) this.#unlessItPasses(() => this.#rotate())
-    else if (this.words[ROOM] < AHEAD) this.#prepare()
+    if (this.#isBegun()) {
+      if (this.#isRotationDue()) this.#unlessItPasses(() => this.#rotate())
+      else if (this.words[ROOM] < AHEAD) this.#prepare()
+    }
     return this.memory.settledSeq()
   }
 
   override seal(): void {
+    if (!this.#isBegun()) return
     const end = () => this.words[APPEND_AT]
     try {
       if (end() > SEGMENT_HEADER) {
@@ -95,10 +98,16 @@ export class MappedWriter extends LogWriter {
   override release(): void {
     this.memory.lock.lock()
     this.words[ROOM] = 0
-    this.#mapping.unmap(this.numbers[ADDRESS], this.numbers[RANGE])
+    if (this.numbers[ADDRESS] !== 0) this.#mapping.unmap(this.numbers[ADDRESS], this.numbers[RANGE])
     this.memory.lock.unlock()
   }
 
+  /** Whether this run has a segment. */
+  #isBegun(): boolean {
+    return this.words[DESCRIPTOR] >= 0
+  }
+
+  /** Also when there is no segment yet. */
   #isRotationDue(): boolean {
     return this.words[APPEND_AT] >= this.segmentBytes
   }
@@ -145,7 +154,10 @@ export class MappedWriter extends LogWriter {
     this.memory.addRoom(end - position)
   }
 
-  /** Under SYNC_LOCK: closes the segment if it is due and begins the next one. Others append while the most is synced. */
+  /**
+   * Under SYNC_LOCK: closes the segment if it is due, or there is none yet, and begins the next one. Others append while
+   * the most is synced.
+   */
   #rotate(): void {
     if (!this.#isRotationDue()) return
     this.check()
@@ -171,7 +183,7 @@ export class MappedWriter extends LogWriter {
       this.memory.lock.unlock()
       this.flushLock.unlock()
     }
-    this.#giveBack(previous, end)
+    if (previous >= 0) this.#giveBack(previous, end)
   }
 
   #datasyncAll(last: number): void {
@@ -182,7 +194,8 @@ export class MappedWriter extends LogWriter {
 
   #mapNext(): void {
     try {
-      this.#mapping.map(this.words[DESCRIPTOR], this.numbers[RANGE], this.numbers[ADDRESS])
+      const { numbers } = this
+      numbers[ADDRESS] = this.#mapping.map(this.words[DESCRIPTOR], numbers[RANGE], numbers[ADDRESS])
     } catch (cause) {
       // What is at the address now is not known, so there is no other try.
       throw this.failure('map', new Error('mmap failed', { cause }))

@@ -4,7 +4,7 @@
  * A bad record is the torn tail when nothing shows that it was ever durable: it stands in the last segment and no
  * intact record behind it was appended after the bad one was synced. Then the log ends there. Otherwise something
  * durable was damaged, and the store must not open by itself. Nothing but zeros up to the end of the file is no record
- * but room that the log had reserved. Reading changes nothing; cutLog does.
+ * but room that the log had reserved. Reading changes nothing: the log is cut when it is next appended to (log-writer.ts).
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
@@ -19,18 +19,22 @@ export type RecordVisitor = (type: number, body: Uint8Array, length: number, seq
 /** Where the log ends within its last segment, in bytes from the start of the file. */
 export interface LogEnd {
   segment: string
+  /** Seq of the segment's first record, as in its name. */
+  first: number
   offset: number
 }
 
 export interface Replayed {
   /** Last seq seen, or where the replay began when there was none. */
   lastSeq: number
+  /** Last seq that is known to be durable. */
+  durableSeq: number
   /** Records visited. */
   records: number
   /** There is something behind the last record: a torn tail. */
   torn?: LogEnd
-  /** There are zeros behind the last record: reserved room. */
-  reserved?: LogEnd
+  /** The end of the log, if it has a segment: not durable as such, and with a torn tail or reserved room behind it perhaps. */
+  end?: LogEnd
 }
 
 /** Larger than any segment that this program writes (a segment and one buffer): not read into memory. */
@@ -45,10 +49,10 @@ export function replay(storage: Storage, directory: string, after: number, visit
   const segments = listSegments(storage, directory)
   const start = segments.findLastIndex(segment => segment.first <= after + 1)
   if (start < 0) {
-    if (segments.length === 0 && after === 0) return { lastSeq: 0, records: 0 }
+    if (segments.length === 0 && after === 0) return { lastSeq: 0, durableSeq: 0, records: 0 }
     throw new HoltError('HOLT_MISSING_WAL', `${directory}: the log record ${after + 1} is missing`)
   }
-  const result: Replayed = { lastSeq: after, records: 0 }
+  const result: Replayed = { lastSeq: after, durableSeq: after, records: 0 }
   let next = segments[start].first
   for (let i = start; i < segments.length; i++) {
     const segment = segments[i]
@@ -60,24 +64,6 @@ export function replay(storage: Storage, directory: string, after: number, visit
     next = replaySegment(bytes, segment, segments[i + 1], after, visit, result)
   }
   return result
-}
-
-/** Makes the end that `replay` found, if it is not that of the file, the end of the file, durably. Throws HOLT_IO. */
-export function cutLog(storage: Storage, directory: string, replayed: Replayed): void {
-  const end = replayed.torn ?? replayed.reserved
-  if (end === undefined) return
-  const path = join(directory, end.segment)
-  try {
-    const fd = storage.open(path, constants.O_RDWR)
-    try {
-      storage.truncate(fd, end.offset)
-      storage.datasync(fd)
-    } finally {
-      storage.close(fd)
-    }
-  } catch (cause) {
-    throw new HoltError('HOLT_IO', `${path}: cannot cut the log to its end`, { applied: 'unknown', cause })
-  }
 }
 
 /** Returns the seq that the next segment must begin with. */
@@ -94,25 +80,24 @@ function replaySegment(
   if (salt < 0) {
     // A header is durable before a record follows it: a longer file lost a header that was there.
     if (!isLast || bytes.length > SEGMENT_HEADER) throw corrupt(segment.name, 0)
-    result.torn = { segment: segment.name, offset: 0 }
+    result.torn = { segment: segment.name, first: segment.first, offset: 0 }
+    result.end = result.torn
     return segment.first
   }
   const reader = new RecordReader(bytes, salt)
   let next = segment.first
   let at = SEGMENT_HEADER
+  let isSealed = false
   while (at < bytes.length) {
     const size = reader.read(at)
     if (size === 0) {
-      const end = { segment: segment.name, offset: at }
-      if ((isLast || following.first === next) && isZero(bytes, at)) {
-        if (isLast) result.reserved = end
-        return next
-      }
+      if ((isLast || following.first === next) && isZero(bytes, at)) break
       if (!isLast || wasDurable(reader, bytes.length, at, next, after)) throw corrupt(segment.name, at)
-      result.torn = end
-      return next
+      result.torn = { segment: segment.name, first: segment.first, offset: at }
+      break
     }
-    if (reader.type === SEAL) {
+    isSealed = reader.type === SEAL
+    if (isSealed) {
       if (reader.seq !== next - 1) throw corrupt(segment.name, at)
     } else {
       if (reader.seq !== next) throw corrupt(segment.name, at)
@@ -126,6 +111,8 @@ function replaySegment(
     }
     at += size
   }
+  if (isSealed) result.durableSeq = Math.max(after, next - 1)
+  result.end = { segment: segment.name, first: segment.first, offset: at }
   return next
 }
 

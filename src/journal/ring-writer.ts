@@ -2,7 +2,7 @@
  * The writer for storage that cannot map files: records wait in the ring until write(2) hands them to the kernel. One
  * thread writes at a time (FLUSH_LOCK) while others append.
  */
-import { LogWriter } from './log-writer.ts'
+import { type LogPlace, LogWriter } from './log-writer.ts'
 import { SEGMENT_HEADER } from './segments.ts'
 import { DESCRIPTOR, DURABLE_SEQ, LAST_SEQ, POSITION, ROOM, WRITE_AT, WRITES, WRITTEN_SEQ } from './shared.ts'
 
@@ -10,6 +10,13 @@ import { DESCRIPTOR, DURABLE_SEQ, LAST_SEQ, POSITION, ROOM, WRITE_AT, WRITES, WR
 const LATER_BYTES = 64 * 1024
 
 export class RingWriter extends LogWriter {
+  readonly #ring: Uint8Array
+
+  constructor(place: LogPlace) {
+    super(place)
+    this.#ring = new Uint8Array(place.shared.buffer)
+  }
+
   override makeRoom(): void {
     try {
       this.writeTo(this.numbers[LAST_SEQ])
@@ -62,7 +69,7 @@ export class RingWriter extends LogWriter {
   }
 
   override seal(): void {
-    if (this.numbers[POSITION] === SEGMENT_HEADER) return
+    if (this.words[DESCRIPTOR] < 0 || this.numbers[POSITION] === SEGMENT_HEADER) return
     this.flushLock.lock()
     try {
       this.memory.seal()
@@ -79,7 +86,7 @@ export class RingWriter extends LogWriter {
   }
 
   #waiting(): number {
-    return this.memory.bytes.length - this.words[ROOM]
+    return this.#ring.length - this.words[ROOM]
   }
 
   /** Under FLUSH_LOCK: writes what waits, which ends with the last record. */
@@ -91,7 +98,7 @@ export class RingWriter extends LogWriter {
     const last = numbers[LAST_SEQ]
     memory.lock.unlock()
     if (pending === 0) return
-    const ring = memory.bytes
+    const ring = this.#ring
     const at = words[WRITE_AT]
     const position = numbers[POSITION]
     const first = Math.min(pending, ring.length - at)
@@ -108,7 +115,7 @@ export class RingWriter extends LogWriter {
     memory.addRoom(pending)
   }
 
-  /** Under SYNC_LOCK and FLUSH_LOCK: closes the current segment and begins the next one. */
+  /** Under SYNC_LOCK and FLUSH_LOCK: closes the current segment, if there is one, and begins the next one. */
   #rotate(): void {
     const written = this.numbers[WRITTEN_SEQ]
     if (this.numbers[DURABLE_SEQ] < written) {

@@ -26,16 +26,24 @@ export const FLUSH_LOCK = 1
 export const SYNC_LOCK = 2
 /** CLOSED (also before the start), RUNNING, or FAILED: after a failed write or fsync, for good. Atomic. */
 export const STATE = 3
-/** Descriptor of the current segment, −1 after the end. Changes under SYNC_LOCK and FLUSH_LOCK: either is enough to use it. */
+/**
+ * Descriptor of the current segment, −1 before this run has begun one, and after the end. Changes under SYNC_LOCK and
+ * FLUSH_LOCK: either is enough to use it.
+ */
 export const DESCRIPTOR = 4
 /** Start value of the CRCs of this run. Constant after the start. */
 export const SALT = 5
-/** Where the next record goes: an index of the ring, or of the mapped segment. APPEND_LOCK; read without as a hint. */
+/**
+ * Where the next record goes: an index of the ring, or of the mapped segment. APPEND_LOCK; read without as a hint. As
+ * long as there is no segment, this word of a mapped log, or POSITION of a written one, says that it is full.
+ */
 export const APPEND_AT = 6
 /** Bytes that may be appended now: what is free in the ring, or has zeros in the segment. As APPEND_AT. */
 export const ROOM = 7
 /** Ring index of the first byte not yet written. FLUSH_LOCK. */
 export const WRITE_AT = 8
+/** 1: the log is mapped, 0: it goes through the ring. Constant after the start. */
+export const IS_MAPPED = 9
 const INT32_WORDS = 16
 
 /** Float64 words, behind the Int32 words. */
@@ -48,7 +56,7 @@ export const WRITTEN_SEQ = 2
 export const DURABLE_SEQ = 3
 /** Bytes written of the current segment; of a mapped one, with the zeros. FLUSH_LOCK, as SEGMENT_FIRST and WRITES. */
 export const POSITION = 4
-/** First seq of the current segment, as in its name. */
+/** First seq of the current segment, as in its name; before there is one, that of the first to come. */
 export const SEGMENT_FIRST = 5
 /** Count of write(2) calls for records, or to lengthen a mapped segment. */
 export const WRITES = 6
@@ -56,10 +64,16 @@ export const WRITES = 6
 export const SYNCS = 7
 /** The last seq when the journal was started. Constant. */
 export const START_SEQ = 8
-/** Address of the mapped segment, 0: the log is not mapped. Constant after the start. */
+/** Address of the mapped segment, 0: there is none yet. Set once, under APPEND_LOCK. */
 export const ADDRESS = 9
 /** Bytes mapped there: more than a segment ever has. Constant after the start. */
 export const RANGE = 10
+/**
+ * First seq of the last segment of earlier runs and where its records end, in bytes, as long as it is not known to be
+ * durable and cut there; 0: it is. SYNC_LOCK.
+ */
+export const EARLIER = 11
+export const EARLIER_END = 12
 const FLOAT64_WORDS = 16
 
 /** `bufferBytes` bounds the bytes that wait for a write(2), and so the largest record: a multiple of 8. */

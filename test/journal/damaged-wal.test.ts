@@ -64,7 +64,7 @@ for (const { log, emptyStore } of LOGS) {
     writeFile(storage, path, bytes)
     t.deepEqual(readAll(storage), {
       seqs: [1],
-      torn: { segment: '0000000000000001.wal', offset: SEGMENT_HEADER + recordBytes(37) },
+      torn: { segment: '0000000000000001.wal', first: 1, offset: SEGMENT_HEADER + recordBytes(37) },
     })
   })
 

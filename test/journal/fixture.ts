@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:fs'
 import { type Durability, Journal } from '../../src/journal/journal.ts'
-import { cutLog, type LogEnd, type Replayed, replay } from '../../src/journal/replay.ts'
+import { type LogEnd, type Replayed, replay } from '../../src/journal/replay.ts'
 import { createJournalShared } from '../../src/journal/shared.ts'
 import type { Storage } from '../../src/journal/storage.ts'
 import { PowerCutStorage } from '../support/power-cut-storage.ts'
@@ -70,13 +70,12 @@ function readLog(storage: Storage, after: number, directory: string): { seqs: nu
   return { seqs, replayed }
 }
 
-/** Opens the log as a store does: replay, cut the torn tail, start. */
+/** Opens the log as a store does: replay, start. */
 export function openLog(storage: Storage, options: FixtureOptions = {}): Fixture {
   const directory = options.directory ?? DIRECTORY
   const after = options.after ?? 0
   const { seqs, replayed } = readLog(storage, after, directory)
-  cutLog(storage, directory, replayed)
-  const journal = Journal.start(storage, directory, createJournalShared(options.bufferBytes), seqs.at(-1) ?? after, {
+  const journal = Journal.start(storage, directory, createJournalShared(options.bufferBytes), replayed, {
     durability: options.durability ?? 'process',
     segmentBytes: options.segmentBytes ?? 1 << 20,
   })

@@ -53,7 +53,8 @@ for (const { log, isMapped, emptyStore } of LOGS) {
     const storage = emptyStore()
     const before = 2 ** 32 - 3
     const shared = createJournalShared()
-    const journal = Journal.start(storage, DIRECTORY, shared, before, { durability: 'process', segmentBytes: 300 })
+    const found = { lastSeq: before, durableSeq: before }
+    const journal = Journal.start(storage, DIRECTORY, shared, found, { durability: 'process', segmentBytes: 300 })
     appendRecords(journal, 20)
     journal.close()
     t.deepEqual(readAll(storage, before), { seqs: upTo(before + 20, before) })
@@ -148,8 +149,18 @@ for (const { log, isMapped, emptyStore } of LOGS) {
     journal.close()
     t.throws(() => journal.append(1, bodyOf(1), 1), { code: 'HOLT_CLOSED' })
     t.throws(() => journal.commit(3000), { code: 'HOLT_CLOSED' })
-    openLog(storage).journal.close()
+    const second = openLog(storage).journal
+    appendRecords(second, 1)
+    second.close()
     const options = { durability: 'process', segmentBytes: 1000 } as const
-    t.throws(() => Journal.start(storage, DIRECTORY, createJournalShared(), 2, options), { code: 'HOLT_INVALID' })
+    const found = { lastSeq: 2, durableSeq: 2 }
+    const wrong = Journal.start(storage, DIRECTORY, createJournalShared(), found, options)
+    t.throws(
+      () => {
+        wrong.append(1, bodyOf(3), 1)
+        wrong.flush()
+      },
+      { code: 'HOLT_INVALID' },
+    )
   })
 }

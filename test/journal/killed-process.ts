@@ -1,7 +1,7 @@
 /** The process that mapped-log.test.ts kills: opens the log, says so, and appends in several threads until it ends. */
 import { openSync } from 'node:fs'
 import { Journal } from '../../src/journal/journal.ts'
-import { cutLog, replay } from '../../src/journal/replay.ts'
+import { replay } from '../../src/journal/replay.ts'
 import { createJournalShared } from '../../src/journal/shared.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
 import { startTypeScriptWorker } from '../support/typescript-worker.ts'
@@ -11,9 +11,8 @@ import type { KilledThread } from './killed-thread.ts'
 const [directory, tellingPath, run] = process.argv.slice(2)
 const options = { durability: 'process', segmentBytes: 200_000 } as const
 const replayed = replay(hostStorage, directory, 0, () => {})
-cutLog(hostStorage, directory, replayed)
 const shared = createJournalShared()
-const journal = Journal.start(hostStorage, directory, shared, replayed.lastSeq, options)
+const journal = Journal.start(hostStorage, directory, shared, replayed, options)
 const telling = openSync(tellingPath, 'w')
 for (let name = 1; name <= KILLED_THREADS; name++) {
   const data: KilledThread = { name, run: Number(run), directory, shared, options, telling }

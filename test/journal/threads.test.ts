@@ -25,7 +25,7 @@ for (const [durability, isMapped, count] of [
     const shared = createJournalShared(64 * 1024)
     const options: JournalOptions = { durability, segmentBytes: 200_000 }
     const storage = isMapped ? hostStorage : { ...hostStorage, mapping: undefined }
-    const journal = Journal.start(storage, directory, shared, 0, options)
+    const journal = Journal.start(storage, directory, shared, { lastSeq: 0, durableSeq: 0 }, options)
     const names = [1, 2, 3]
     const seqsOf = await Promise.all(
       names.map(async name => {
