@@ -1,19 +1,14 @@
 /** The package's public surface. */
 
 export type { AtomicBatch } from './engine/atomic.ts'
+export { attachStore as openShared, type StoreHandle } from './engine/attach.ts'
 export type { Bytes } from './engine/key-value.ts'
 export type { LoadEntry, LoadSummary } from './engine/load.ts'
 export type { TreeRecord } from './engine/point-reads.ts'
 export { renderPrometheus } from './engine/prometheus.ts'
 export type { BorrowedEntry, Range, RangeEntry, RangeOptions } from './engine/range.ts'
 export type { TreeStatistics } from './engine/statistics.ts'
-export {
-  attachStore as openShared,
-  openStore,
-  type Store,
-  type StoreHandle,
-  type StoreOptions,
-} from './engine/store.ts'
+export { openStore, type Store, type StoreOptions } from './engine/store.ts'
 export { Tree } from './engine/tree.ts'
 export type { View } from './engine/view.ts'
 export type { PrefixRecord } from './engine/walker/longest-prefix.ts'

@@ -18,21 +18,25 @@ export class FollowUp {
   readonly #journal: Journal | undefined
   readonly #checkpoint: Checkpoint | undefined
   readonly #upkeep: () => Upkeep
+  readonly #onFirst: () => void
   readonly #hasBackground: boolean
   readonly #roundBytes: number
   #sinceLook = 0
+  #hasBegun = false
 
   constructor(
     pool: Pool,
     journal: Journal | undefined,
     checkpoint: Checkpoint | undefined,
     upkeep: () => Upkeep,
+    onFirst: () => void,
     hasBackground: boolean,
   ) {
     this.#pool = pool
     this.#journal = journal
     this.#checkpoint = checkpoint
     this.#upkeep = upkeep
+    this.#onFirst = onFirst
     this.#hasBackground = hasBackground
     this.#roundBytes = hasBackground ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
   }
@@ -42,9 +46,17 @@ export class FollowUp {
     const journal = this.#journal
     if (journal !== undefined) {
       journal.commit(seq)
+      if (!this.#hasBegun) this.begin()
       if (journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#roundBytes) this.#round()
     }
     if (!this.#hasBackground && ++this.#sinceLook >= CHANGES_A_LOOK) this.#look()
+  }
+
+  /** Calls `onFirst` once: this thread changes the tree. */
+  begin(): void {
+    if (this.#hasBegun) return
+    this.#hasBegun = true
+    this.#onFirst()
   }
 
   /** The change is acknowledged already: a round that fails is counted, and tried again after as many bytes more. */

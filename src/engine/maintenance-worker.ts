@@ -3,14 +3,16 @@
  * the dirty frames have grown or time has passed, the periodic sync of the log, merging and compaction of the blobs that
  * were noted. A task that is queued already is
  * merged; one that fails with an I/O error is tried again, later each time.
+ *
+ * The thread ends by itself when it is told to. It touches files and the log only within `work`.
  */
 import { workerData } from 'node:worker_threads'
 import Queue from 'better-queue'
 import createDebug from 'debug'
 import { HoltError } from '../errors.ts'
 import { ROUND_WAL_BYTES } from '../limits.ts'
-import { M_BUSY, M_STOP, type MaintenanceData } from './maintenance.ts'
-import { attachStore } from './store.ts'
+import { attachStore } from './attach.ts'
+import { M_BUSY, M_STOP, type MaintenanceData } from './maintenance-data.ts'
 import type { Work } from './upkeep.ts'
 
 const debug = createDebug('holtfs:maintenance')
@@ -97,10 +99,7 @@ function flush(): void {
 }
 
 function look(): void {
-  if (Atomics.load(words, M_STOP) !== 0) {
-    clearInterval(timer)
-    return
-  }
+  if (Atomics.load(words, M_STOP) !== 0) process.exit()
   if (handle.durability === 'async') flush()
   const stats = tree.stats()
   const now = Date.now()
@@ -128,4 +127,4 @@ function look(): void {
   }
 }
 
-const timer = setInterval(look, LOOK)
+setInterval(look, LOOK)

@@ -5,8 +5,8 @@
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import koffi from 'koffi'
 import { HoltError } from '../errors.ts'
+import { koffi } from '../journal/c-library.ts'
 
 /** Names the writer. */
 const LOCK = 'lock'
@@ -15,7 +15,7 @@ const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
 
-const flock = koffi.load(null).func('int flock(int fd, int operation)') as (fd: number, operation: number) => number
+const flock = koffi().load(null).func('int flock(int fd, int operation)') as (fd: number, operation: number) => number
 
 /** Takes the lock, a shared one to read; returns the descriptor that holds it. Throws HOLT_LOCKED naming the holder. */
 export function lockStore(directory: string, readOnly: boolean): number {

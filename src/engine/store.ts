@@ -11,16 +11,16 @@ import { dirname, join, resolve } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { type Durability, Journal } from '../journal/journal.ts'
 import { replay } from '../journal/replay.ts'
-import { createJournalShared, type JournalShared } from '../journal/shared.ts'
+import { createJournalShared } from '../journal/shared.ts'
 import { hostStorage, type Storage } from '../journal/storage.ts'
 import { FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
 import { Apply } from './apply.ts'
-import { FrameFile } from './frame-file.ts'
+import { attachStore, framesOf, type StoreHandle, WAL } from './attach.ts'
 import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
 import { createManifest, hasManifest, type ManifestState, readManifest } from './manifest.ts'
 import { hostError, Pool } from './pool.ts'
-import { createScratch, overScratch, type Scratch } from './scratch.ts'
+import { createScratch, type Scratch } from './scratch.ts'
 import {
   C_BLOB_HIGH,
   C_CLOSED,
@@ -32,7 +32,6 @@ import {
   C_MANIFEST_SIZE,
   C_SHRINK,
   createEngineShared,
-  type EngineShared,
   N_CHECKPOINT_SEQ,
   N_MEMORY_SEQ,
   SHRINK_FREE,
@@ -59,20 +58,6 @@ export interface StoreOptions {
   segmentBytes?: number
 }
 
-/** What another thread needs to open the same store: post it to a worker. */
-export interface StoreHandle {
-  directory: string | undefined
-  engine: EngineShared
-  journal: JournalShared
-  framesFd: number
-  /** Of a read-only store. */
-  scratch: Scratch | undefined
-  durability: Durability
-  readOnly: boolean
-  segmentBytes: number
-  background: boolean
-}
-
 export interface Store {
   readonly tree: Tree
   /** Directory of the store, absolute; undefined in memory. */
@@ -83,7 +68,6 @@ export interface Store {
 }
 
 const FRAMES = 'frames.dat'
-const WAL = 'wal'
 /** What a first open that was cut short may leave in a directory that is no store yet. */
 const LEFTOVERS = ['lock', 'manifest.new', 'holtfs.log']
 
@@ -119,28 +103,6 @@ export function openStore(directory?: string, options: StoreOptions = {}): Store
   return { tree, directory: undefined, share: () => handle, close }
 }
 
-/** Opens a tree that another thread has opened already; its handle may be posted between threads. */
-export function attachStore(handle: StoreHandle, storage: Storage = hostStorage): Tree {
-  const pool = new Pool(handle.engine, handle.directory === undefined ? undefined : framesOf(handle, storage))
-  const gate = new Gate(pool.control)
-  if (handle.directory === undefined || handle.readOnly) return new Tree({ pool, gate, readOnly: handle.readOnly })
-  const journal = Journal.attach(storage, join(handle.directory, WAL), handle.journal, handle)
-  return new Tree({
-    pool,
-    gate,
-    journal,
-    storage,
-    directory: handle.directory,
-    readOnly: handle.readOnly,
-    background: handle.background,
-  })
-}
-
-function framesOf(handle: StoreHandle, storage: Storage): FrameFile {
-  const { framesFd, scratch } = handle
-  return new FrameFile(scratch === undefined ? storage : overScratch(storage, scratch), framesFd)
-}
-
 class FileStore implements Store {
   readonly tree: Tree
   readonly directory: string
@@ -148,7 +110,7 @@ class FileStore implements Store {
   readonly #storage: Storage
   readonly #lockFd: number
   readonly #journal: Journal | undefined
-  readonly #maintenance: Maintenance | undefined
+  #maintenance: Maintenance | undefined
   #closed = false
 
   constructor(directory: string, handle: StoreHandle, storage: Storage) {
@@ -163,7 +125,7 @@ class FileStore implements Store {
       this.#journal = this.#recover()
       this.tree = attachStore(handle, storage)
       this.tree.onClose = () => this.close()
-      this.#maintenance = handle.background && this.#journal !== undefined ? new Maintenance(handle) : undefined
+      this.tree.onFirstChange = () => this.#maintain()
     } catch (error) {
       this.#letGo()
       throw error
@@ -171,7 +133,14 @@ class FileStore implements Store {
   }
 
   share(): StoreHandle {
+    this.#maintain()
     return this.#handle
+  }
+
+  /** From the first change on, or when other threads may make one: a store that is only read has no background thread. */
+  #maintain(): void {
+    if (!this.#handle.background || this.#journal === undefined || this.#closed) return
+    this.#maintenance ??= new Maintenance(this.#handle)
   }
 
   /** Checkpoint plus log. Returns the log, open for appending; a read-only store has none. */

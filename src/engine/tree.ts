@@ -44,6 +44,8 @@ const NOTHING = new Uint8Array(0)
 export class Tree {
   /** Called once by {@link close}. */
   onClose: () => void = () => {}
+  /** Called once, when this tree has made its first change. */
+  onFirstChange: () => void = () => {}
 
   readonly #pool: Pool
   readonly #gate: Gate
@@ -57,6 +59,7 @@ export class Tree {
   readonly #longestPrefix: LongestPrefix
   readonly #views: Views
   readonly #changes: Changes
+  readonly #followUp: FollowUp
   #upkeep: Upkeep | undefined
 
   constructor(parts: TreeParts) {
@@ -75,8 +78,15 @@ export class Tree {
       () => this.#assertOpen(),
     )
     this.#views = new Views(pool, gate, () => this.lastSeq())
-    const followUp = new FollowUp(pool, journal, this.#checkpoint, () => this.upkeep, background)
-    this.#changes = new Changes(pool, gate, this.#log, followUp, readOnly)
+    this.#followUp = new FollowUp(
+      pool,
+      journal,
+      this.#checkpoint,
+      () => this.upkeep,
+      () => this.onFirstChange(),
+      background,
+    )
+    this.#changes = new Changes(pool, gate, this.#log, this.#followUp, readOnly)
   }
 
   // --- reading ---
@@ -301,6 +311,7 @@ export class Tree {
   compact(): number {
     this.#changes.assertWritable()
     assertNotFailed(this.#pool)
+    this.#followUp.begin()
     return this.upkeep.compactAll()
   }
 

@@ -1,6 +1,6 @@
 /** What a FUSE worker thread needs of a mounted store, and how it makes its own filesystem object of it. */
 import { join } from 'node:path'
-import { attachStore, type StoreHandle } from '../engine/store.ts'
+import { attachStore, type StoreHandle } from '../engine/attach.ts'
 import type { Tree } from '../engine/tree.ts'
 import { hostStorage } from '../journal/storage.ts'
 import { DataFiles } from './data-files.ts'

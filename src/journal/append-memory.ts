@@ -52,6 +52,7 @@ export class AppendMemory {
     const numbers = this.#numbers
     const record = this.#record
     record.begin(type, body, length, words[SALT])
+    if (this.#bytes === undefined && numbers[ADDRESS] !== 0) this.#view()
     this.lock.lock()
     if (words[ROOM] < record.size) {
       this.lock.unlock()
@@ -95,10 +96,15 @@ export class AppendMemory {
     this.lock.unlock()
   }
 
+  /** A mapped log has its address for good once it has room. */
+  #view(): Uint8Array {
+    this.#bytes = this.#mapping!.view(this.#numbers[ADDRESS], this.#numbers[RANGE])
+    return this.#bytes
+  }
+
   #put(record: Uint8Array): void {
     const words = this.#words
-    if (this.#bytes === undefined) this.#bytes = this.#mapping!.view(this.#numbers[ADDRESS], this.#numbers[RANGE])
-    const bytes = this.#bytes
+    const bytes = this.#bytes ?? this.#view()
     const at = words[APPEND_AT]
     const size = record.length
     const toEnd = bytes.length - at

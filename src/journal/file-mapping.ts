@@ -6,7 +6,7 @@
  * where blocks are copied on write, a full disk would end the process with SIGBUS.
  */
 import { statfsSync } from 'node:fs'
-import koffi from 'koffi'
+import { koffi } from './c-library.ts'
 
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
@@ -29,7 +29,7 @@ let calls: Calls | undefined
 /** Looked up at the first use: most threads never map. */
 function libc(): Calls {
   if (calls === undefined) {
-    const library = koffi.load(null)
+    const library = koffi().load(null)
     calls = {
       mmap: library.func('uint64_t mmap(uint64_t, size_t, int, int, int, int64_t)') as Mmap,
       munmap: library.func('int munmap(uint64_t, size_t)') as Calls['munmap'],
@@ -47,10 +47,10 @@ export const hostMapping = {
   map(fd: number, length: number, at: number): number {
     const flags = at === 0 ? MAP_SHARED : MAP_SHARED | MAP_FIXED
     const address = libc().mmap(at, length, PROT_READ_WRITE, flags, fd, 0)
-    if (!Number.isSafeInteger(address)) throw new Error(`mmap failed, errno ${koffi.errno()}`)
+    if (!Number.isSafeInteger(address)) throw new Error(`mmap failed, errno ${koffi().errno()}`)
     return address
   },
-  view: (address: number, length: number): Uint8Array => new Uint8Array(koffi.view(address, length)),
+  view: (address: number, length: number): Uint8Array => new Uint8Array(koffi().view(address, length)),
   unmap(address: number, length: number): void {
     libc().munmap(address, length)
   },

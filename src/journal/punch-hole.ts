@@ -1,5 +1,5 @@
 /** Holes in host files: fallocate(2), which Node has not. */
-import koffi from 'koffi'
+import { koffi } from './c-library.ts'
 
 const FALLOC_FL_KEEP_SIZE = 1
 const FALLOC_FL_PUNCH_HOLE = 2
@@ -11,7 +11,7 @@ let fallocate: Fallocate | undefined
 /** A host without it has nothing to punch with. */
 function findFallocate(): Fallocate {
   try {
-    return koffi.load(null).func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as Fallocate
+    return koffi().load(null).func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as Fallocate
   } catch {
     return () => -1
   }

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import test from 'ava'
-import { attachStore } from '../../src/engine/store.ts'
+import { attachStore } from '../../src/engine/attach.ts'
 import { HoltError, openStore, type Tree } from '../../src/index.ts'
 import { hostStorage, type Storage } from '../../src/journal/storage.ts'
 import { emptyDirectory, SMALL } from './store-fixture.ts'
