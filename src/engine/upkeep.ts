@@ -330,14 +330,15 @@ export class Upkeep {
       }
       pool.reserve(SLOTS_A_STEP)
       pool.seq = this.#lastSeq()
-      for (const result of results) {
-        const from = base(result)
-        const slot = pool.beginWrite(pool.slotOf[own.u32[(from + H_BLOB) >> 2]] - 1)
+      // All are held before one is let go of: a reader must not go from a new frame to an old one.
+      const slots = results.map(result => pool.beginWrite(pool.slotOf[own.u32[(base(result) + H_BLOB) >> 2]] - 1))
+      for (let i = 0; i < results.length; i++) {
+        const from = base(results[i])
         const used = own.u32[(from + H_USED) >> 2]
-        pool.u8.set(own.u8.subarray(from, from + used), base(slot))
-        pool.u32[(base(slot) + H_EPOCH) >> 2] = pool.control[C_EPOCH]
-        pool.endWrite(slot)
+        pool.u8.set(own.u8.subarray(from, from + used), base(slots[i]))
+        pool.u32[(base(slots[i]) + H_EPOCH) >> 2] = pool.control[C_EPOCH]
       }
+      for (const slot of slots) pool.endWrite(slot)
       for (const blob of freed) pool.freeBlob(blob)
       return true
     } finally {
