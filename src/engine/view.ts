@@ -4,22 +4,21 @@
  * expires. A view belongs to the thread that opened it, and ends with the function that it was opened for.
  */
 import { HoltError } from '../errors.ts'
-import { MAX_VALUE } from '../limits.ts'
 import type { Gate } from './gate.ts'
 import { asKey, type Bytes } from './key-value.ts'
-import type { TreeRecord } from './point-reads.ts'
+import { PointReads, type TreeRecord } from './point-reads.ts'
 import type { Pool } from './pool.ts'
 import { type BorrowedEntry, type Range, type RangeOptions, Ranges } from './range.ts'
 import { ViewResidency, viewExpired } from './view-residency.ts'
-import { bufferOf } from './walker/bytes.ts'
+import { LongestPrefix, type PrefixRecord } from './walker/longest-prefix.ts'
 import { Lookup } from './walker/lookup.ts'
 import { Scan } from './walker/scan.ts'
 
 /** What reads a view; used again for later ones, because scans have large buffers. */
 class Reads {
   readonly residency: ViewResidency
-  readonly lookup: Lookup
-  readonly value = new Uint8Array(MAX_VALUE)
+  readonly points: PointReads
+  readonly longestPrefix: LongestPrefix
   readonly #pool: Pool
   readonly #gate: Gate
   readonly #idleScans: Scan[] = []
@@ -28,7 +27,8 @@ class Reads {
     this.#pool = pool
     this.#gate = gate
     this.residency = new ViewResidency(pool, gate)
-    this.lookup = new Lookup(pool, gate, this.residency)
+    this.points = new PointReads(new Lookup(pool, gate, this.residency))
+    this.longestPrefix = new LongestPrefix(pool, gate, this.residency)
   }
 
   /** The ranges of one view. */
@@ -102,33 +102,35 @@ export class View {
 
   /** The value of a key, as a copy; undefined when it is absent. */
   get(key: Bytes): Buffer | undefined {
-    const { lookup, value } = this.#reads
-    return this.#find(key) ? bufferOf(value, lookup.valueLength) : undefined
+    this.#assertNotEnded()
+    const value = this.#reads.points.get(key)
+    this.#assertOpen()
+    return value
   }
 
   /** The value and version of a key; undefined when it is absent. */
   getRecord(key: Bytes): TreeRecord | undefined {
-    const { lookup, value } = this.#reads
-    if (!this.#find(key)) return undefined
-    return { value: bufferOf(value, lookup.valueLength), version: lookup.recordVersion }
-  }
-
-  /** Copies the value of `key[0 .. keyLength)` to `target[at..]`, as much as fits; returns its length, -1 when absent. */
-  getInto(key: Uint8Array, keyLength: number, target: Uint8Array, at: number): number {
     this.#assertNotEnded()
-    const { lookup } = this.#reads
-    const found = lookup.get(key, 0, keyLength, target, at)
+    const record = this.#reads.points.getRecord(key)
     this.#assertOpen()
-    return found ? lookup.valueLength : -1
+    return record
   }
 
-  #find(key: Bytes): boolean {
+  /** Copies a value to `target[at..]`, as much as fits; returns its length in bytes, -1 when the key is absent. */
+  getInto(key: Bytes, target: Uint8Array, at = 0): number {
     this.#assertNotEnded()
-    const { lookup, value } = this.#reads
+    const length = this.#reads.points.getInto(key, target, at)
+    this.#assertOpen()
+    return length
+  }
+
+  /** The record with the longest key that is a prefix of `key`, or `key` itself; undefined when there is none. */
+  longestPrefix(key: Bytes): PrefixRecord | undefined {
+    this.#assertNotEnded()
     const bytes = asKey(key)
-    const found = lookup.get(bytes, 0, bytes.length, value, 0)
+    const record = this.#reads.longestPrefix.record(bytes, bytes.length)
     this.#assertOpen()
-    return found
+    return record
   }
 
   /** Entries in key order, each the caller's own. Constant memory, whatever the size of the range. */
