@@ -34,8 +34,12 @@ export const LOAD_CHUNK = 1024 * 1024
 export const WAL_BUFFER = 8 * 1024 * 1024
 /** Bytes after which the WAL rotates to a new segment. */
 export const WAL_SEGMENT = 16 * 1024 * 1024
-/** Bytes of WAL after which a checkpoint round runs. */
+/** Bytes of WAL after which a checkpoint round runs while few frames are dirty. */
 export const ROUND_WAL_BYTES = 16 * 1024 * 1024
+/** The same however many are dirty: with it the time of a recovery is bounded. */
+export const MOST_ROUND_WAL_BYTES = 48 * 1024 * 1024
+/** Bytes of WAL after which a writer runs the round itself, because the background thread does not get to it. */
+export const LATE_ROUND_WAL_BYTES = 64 * 1024 * 1024
 
 /** Bytes a Prefix or BlobNode holds inline; longer edges are chains. */
 export const MAX_PREFIX = 112
@@ -76,6 +80,10 @@ assertLimit(LOAD_CHUNK + MAX_KEY + MAX_VALUE + 8 <= MAX_RECORD, 'a load chunk do
 assertLimit(
   MIN_ROUTED_BYTES < FRAME_SIZE && FRAME_SIZE <= ROUTING_CACHE_BYTES,
   'no frame could be read by its routing region',
+)
+assertLimit(
+  ROUND_WAL_BYTES <= MOST_ROUND_WAL_BYTES && MOST_ROUND_WAL_BYTES < LATE_ROUND_WAL_BYTES,
+  'writers run rounds before the background thread does',
 )
 assertLimit(MAX_RECORD * 2 <= WAL_BUFFER, 'the WAL buffer must hold two of the largest records')
 assertLimit(MAX_VIEWS <= 30, 'a set of views does not fit a word')

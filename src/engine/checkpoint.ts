@@ -66,6 +66,8 @@ export class Checkpoint {
   readonly #directory: string
   readonly #lock: Mutex
   readonly #numbers: Float64Array
+  /** Images that rounds of this thread write at present: the most of late. */
+  #usualImages = 0
 
   constructor(pool: Pool, gate: Gate, journal: Journal, storage: Storage, directory: string) {
     this.#pool = pool
@@ -94,6 +96,7 @@ export class Checkpoint {
         return false
       }
       this.#write(cut)
+      this.#usualImages = Math.max(cut.images.length, (this.#usualImages * 7) >> 3)
       this.#shrink()
       this.#pool.count('rounds')
       this.#pool.count('roundFrames', cut.images.length)
@@ -114,8 +117,8 @@ export class Checkpoint {
   /** Gives back what frames.dat does not need any more. */
   #shrink(): void {
     // The slots that they leave are free after another commit.
-    if (lowerImages(this.#pool, this.#gate) > 0) this.#write(this.#cut())
-    shrinkFrames(this.#pool, this.#gate)
+    if (lowerImages(this.#pool, this.#gate, this.#usualImages) > 0) this.#write(this.#cut())
+    shrinkFrames(this.#pool, this.#gate, this.#usualImages)
   }
 
   /** Stops mutations for a moment and notes what the tree consists of. */

@@ -4,7 +4,7 @@
  */
 import { HoltError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
-import { ROUND_WAL_BYTES } from '../limits.ts'
+import { LATE_ROUND_WAL_BYTES, ROUND_WAL_BYTES } from '../limits.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { Pool } from './pool.ts'
 import { C_NOTED, N_WAL_AT_ROUND } from './shared.ts'
@@ -38,7 +38,7 @@ export class FollowUp {
     this.#upkeep = upkeep
     this.#onFirst = onFirst
     this.#hasBackground = hasBackground
-    this.#roundBytes = hasBackground ? 4 * ROUND_WAL_BYTES : ROUND_WAL_BYTES
+    this.#roundBytes = hasBackground ? LATE_ROUND_WAL_BYTES : ROUND_WAL_BYTES
   }
 
   /** Returns when the record is acknowledged. Throws as Journal.commit. */

@@ -10,7 +10,7 @@ import { workerData } from 'node:worker_threads'
 import Queue from 'better-queue'
 import createDebug from 'debug'
 import { HoltError } from '../errors.ts'
-import { ROUND_WAL_BYTES } from '../limits.ts'
+import { FRAME_SIZE, MOST_ROUND_WAL_BYTES, ROUND_WAL_BYTES } from '../limits.ts'
 import { attachStore } from './attach.ts'
 import { M_BUSY, M_STOP, type MaintenanceData } from './maintenance-data.ts'
 import type { Work } from './upkeep.ts'
@@ -72,6 +72,14 @@ function perform(task: Task): void {
   else round()
 }
 
+/**
+ * Bytes of log that are worth a round. It writes every dirty frame whole, so the more there are the longer it waits: until
+ * half as much was logged as it will write, as far as the bound on the log allows.
+ */
+function bytesOfRound(dirtyFrames: number): number {
+  return Math.min(MOST_ROUND_WAL_BYTES, Math.max(ROUND_WAL_BYTES, (dirtyFrames * FRAME_SIZE) / 2))
+}
+
 function round(): void {
   const started = performance.now()
   roundAt = Date.now()
@@ -107,7 +115,7 @@ function look(): void {
   const isDirty = stats.lastSeq > stats.checkpointSeq || stats.dirtyFrames > 0
   const isCrowded = stats.dirtyFrames * 2 > stats.poolFrames
   if (
-    bytes > ROUND_WAL_BYTES ||
+    bytes > bytesOfRound(stats.dirtyFrames) ||
     (isCrowded && now - roundAt > SYNC_EVERY) ||
     (isDirty && now - roundAt > ROUND_EVERY)
   ) {

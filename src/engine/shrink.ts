@@ -15,9 +15,12 @@ import { C_BLOB_HIGH, C_SHRINK, SHRINK_ALL } from './shared.ts'
 /** Free slots that stay allocated, beside a quarter of those in use. */
 const SLACK = 64
 
-/** Free slots that may stay allocated in a file of `used` slots in use. */
-export function slackOf(used: number): number {
-  return SLACK + (used >> 2)
+/**
+ * Free slots that may stay allocated in a file of `used` slots in use, while rounds write `images` images each: the next one
+ * finds as many slots that have their space, instead of those of the last one being given back and allocated again.
+ */
+export function slackOf(used: number, images: number): number {
+  return SLACK + (used >> 2) + images
 }
 
 /** Images that move after one round, unless all shall. */
@@ -25,13 +28,14 @@ const MOST_MOVES = 64
 
 /**
  * Copies images that lie behind as many slots as are in use to lower, free ones, when the file is more than twice as long
- * as it need be, or SHRINK_ALL asks for it; returns how many. They are newest images that no checkpoint knows of yet.
+ * as it need be with `images` more, or SHRINK_ALL asks for it; returns how many. They are newest images that no checkpoint
+ * knows of yet.
  */
-export function lowerImages(pool: Pool, gate: Gate): number {
+export function lowerImages(pool: Pool, gate: Gate, images: number): number {
   const { disk, control, diskSlotOf } = pool
   const used = disk.used()
   const isAsked = control[C_SHRINK] === SHRINK_ALL
-  if (!isAsked && disk.end() <= 2 * used + SLACK) return 0
+  if (!isAsked && disk.end() <= 2 * used + SLACK + images) return 0
   const most = isAsked ? used : MOST_MOVES
   let moved = 0
   try {
@@ -83,10 +87,11 @@ function inside(gate: Gate, step: () => boolean): boolean {
   }
 }
 
-export function shrinkFrames(pool: Pool, gate: Gate): void {
+/** `images`: how many images rounds write at present. */
+export function shrinkFrames(pool: Pool, gate: Gate, images: number): void {
   const used = pool.disk.used()
   const isAsked = pool.control[C_SHRINK] !== 0
-  const slack = isAsked ? 0 : slackOf(used)
+  const slack = isAsked ? 0 : slackOf(used, images)
   try {
     cutTail(pool, gate, slack)
     punchHoles(pool, used, slack, isAsked)
