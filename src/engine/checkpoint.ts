@@ -11,7 +11,7 @@ import { Mutex } from '../journal/mutex.ts'
 import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT } from '../limits.ts'
 import type { Gate } from './gate.ts'
-import { appendCheckpoint, isOvergrown, ROUTED, writeWhole } from './manifest.ts'
+import { appendCheckpoint, appendHasLog, isOvergrown, ROUTED, writeWhole } from './manifest.ts'
 import { hostError, type Pool, ROOT_BLOB } from './pool.ts'
 import {
   C_BLOB_HIGH,
@@ -21,6 +21,7 @@ import {
   C_FAILED,
   C_LONGEST_KEY,
   C_MANIFEST_SIZE,
+  C_NO_LOG,
   C_ROUND_LOCK,
   C_SHRINK,
   C_SLOT_FREED,
@@ -54,6 +55,7 @@ interface Cut {
   seq: number
   epoch: number
   longestKey: number
+  hasNoLog: boolean
   images: Image[]
   moves: Move[]
 }
@@ -85,19 +87,54 @@ export class Checkpoint {
    * succeed, unless an fsync failed (HOLT_FAILED from then on).
    */
   run(): boolean {
+    return this.#run(false)
+  }
+
+  /**
+   * The last round of a store that is being closed: the manifest says that nothing was logged behind it. Returns the seq
+   * up to which it holds everything.
+   * @throws HoltError as {@link run}
+   */
+  finish(): number {
+    this.#run(true)
+    return this.#numbers[N_CHECKPOINT_SEQ]
+  }
+
+  /** To be called when a record has been logged: the manifest says from then on that there is a log (I47). */
+  noteLog(): void {
+    const { control } = this.#pool
+    if (Atomics.load(control, C_NO_LOG) === 0) return
+    this.#lock.lock()
+    try {
+      if (control[C_NO_LOG] === 0) return
+      const seq = this.#numbers[N_CHECKPOINT_SEQ]
+      const longestKey = Atomics.load(control, C_LONGEST_KEY)
+      const checkpoint = { seq, epoch: control[C_EPOCH] - 1, longestKey, hasNoLog: false }
+      const size = control[C_MANIFEST_SIZE]
+      control[C_MANIFEST_SIZE] = appendHasLog(this.#storage, this.#directory, size, checkpoint)
+      Atomics.store(control, C_NO_LOG, 0)
+    } catch (cause) {
+      throw hostError('cannot note that there is a log', cause)
+    } finally {
+      this.#lock.unlock()
+    }
+  }
+
+  #run(isLast: boolean): boolean {
     this.#lock.lock()
     const started = performance.now()
     try {
       // What is in memory may be a change half applied, or rest on an image that a failed fsync has lost.
       assertNotFailed(this.#pool)
-      const cut = this.#cut()
+      const cut = this.#cut(isLast)
       if (cut.images.length === 0 && cut.moves.length === 0 && cut.seq === this.#numbers[N_CHECKPOINT_SEQ]) {
-        if (this.#pool.control[C_SHRINK] !== 0) this.#shrink()
+        if (isLast && this.#pool.control[C_NO_LOG] === 0) this.#write(cut)
+        if (this.#pool.control[C_SHRINK] !== 0) this.#shrink(isLast)
         return false
       }
       this.#write(cut)
       this.#usualImages = Math.max(cut.images.length, (this.#usualImages * 7) >> 3)
-      this.#shrink()
+      this.#shrink(isLast)
       this.#pool.count('rounds')
       this.#pool.count('roundFrames', cut.images.length)
       this.#noteTime(performance.now() - started)
@@ -115,20 +152,22 @@ export class Checkpoint {
   }
 
   /** Gives back what frames.dat does not need any more. */
-  #shrink(): void {
+  #shrink(isLast: boolean): void {
     // The slots that they leave are free after another commit.
-    if (lowerImages(this.#pool, this.#gate, this.#usualImages) > 0) this.#write(this.#cut())
+    if (lowerImages(this.#pool, this.#gate, this.#usualImages) > 0) this.#write(this.#cut(isLast))
     shrinkFrames(this.#pool, this.#gate, this.#usualImages)
   }
 
   /** Stops mutations for a moment and notes what the tree consists of. */
-  #cut(): Cut {
+  #cut(isLast: boolean): Cut {
     const pool = this.#pool
     const entered = this.#gate.enter()
     try {
       const epoch = pool.control[C_EPOCH]
       const longestKey = Atomics.load(pool.control, C_LONGEST_KEY)
-      const cut: Cut = { seq: this.#journal.lastSeq(), epoch, longestKey, images: [], moves: [] }
+      // Without a change since the store was opened there may be no log.
+      const hasNoLog = isLast || (pool.control[C_NO_LOG] !== 0 && this.#journal.isUntouched())
+      const cut: Cut = { seq: this.#journal.lastSeq(), epoch, longestKey, hasNoLog, images: [], moves: [] }
       for (let slot = 0; slot < pool.frames; slot++) {
         const blob = pool.blobOf[slot]
         if (blob === 0 || pool.dirty[slot] === 0) continue
@@ -159,8 +198,9 @@ export class Checkpoint {
     try {
       this.#journal.sync()
       for (const image of cut.images) this.#writeImage(image)
-      this.#settle(() => pool.file!.datasync(), false)
+      if (cut.images.length + cut.moves.length > 0) this.#settle(() => pool.file!.datasync(), false)
       this.#settle(() => this.#commitManifest(cut), true)
+      Atomics.store(pool.control, C_NO_LOG, cut.hasNoLog ? 1 : 0)
     } catch (cause) {
       pool.count('failedRounds')
       this.#abandon(cut)

@@ -23,6 +23,7 @@ export class FollowUp {
   readonly #roundBytes: number
   #sinceLook = 0
   #hasBegun = false
+  #hasLogged = false
 
   constructor(
     pool: Pool,
@@ -46,7 +47,7 @@ export class FollowUp {
     const journal = this.#journal
     if (journal !== undefined) {
       journal.commit(seq)
-      if (!this.#hasBegun) this.begin()
+      if (!this.#hasLogged) this.#noteLog(journal)
       if (journal.appendedBytes() - this.#pool.numbers[N_WAL_AT_ROUND] > this.#roundBytes) this.#round()
     }
     if (!this.#hasBackground && ++this.#sinceLook >= CHANGES_A_LOOK) this.#look()
@@ -57,6 +58,18 @@ export class FollowUp {
     if (this.#hasBegun) return
     this.#hasBegun = true
     this.#onFirst()
+  }
+
+  /** The change is acknowledged already: what fails is tried again after the next one. */
+  #noteLog(journal: Journal): void {
+    this.begin()
+    if (!journal.hasSegment()) return
+    try {
+      this.#checkpoint?.noteLog()
+      this.#hasLogged = true
+    } catch (error) {
+      if (!(error instanceof HoltError)) throw error
+    }
   }
 
   /** The change is acknowledged already: a round that fails is counted, and tried again after as many bytes more. */

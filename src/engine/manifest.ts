@@ -37,6 +37,8 @@ export interface Checkpoint {
   epoch: number
   /** No key is longer than this, in bytes. */
   longestKey: number
+  /** Nothing was logged behind it: there need be no log. */
+  hasNoLog: boolean
 }
 
 /** In the slot of a pair: its image has the routing layout. */
@@ -53,7 +55,7 @@ export interface ManifestState extends Checkpoint {
 
 /** Writes the manifest of an empty store, durably. */
 export function createManifest(storage: Storage, directory: string): void {
-  writeWhole(storage, directory, { seq: 0, epoch: 1, longestKey: 0 }, new Uint32Array(0), 0)
+  writeWhole(storage, directory, { seq: 0, epoch: 1, longestKey: 0, hasNoLog: true }, new Uint32Array(0), 0)
 }
 
 /** Whether the directory holds a manifest. */
@@ -70,7 +72,15 @@ export function readManifest(storage: Storage, directory: string): ManifestState
   const bytes = readWhole(storage, path)
   const view = new DataView(bytes.buffer)
   checkHeader(view, bytes, path)
-  const state: ManifestState = { seq: 0, epoch: 1, longestKey: 0, slots: new Map(), routed: new Set(), size: HEADER }
+  const state: ManifestState = {
+    seq: 0,
+    epoch: 1,
+    longestKey: 0,
+    hasNoLog: false,
+    slots: new Map(),
+    routed: new Set(),
+    size: HEADER,
+  }
   while (state.size < bytes.length) {
     const length = recordLength(view, bytes, state.size)
     if (length === 0) break
@@ -131,7 +141,8 @@ function readRecord(view: DataView, at: number, state: ManifestState): void {
   state.seq = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4294967296
   state.epoch = view.getUint32(at + 16, true)
   const pairs = view.getUint32(at + 20, true)
-  state.longestKey = view.getUint32(at + 24, true)
+  state.longestKey = view.getUint16(at + 24, true)
+  state.hasNoLog = view.getUint16(at + 26, true) === 1
   for (let i = 0, pair = at + RECORD_HEAD; i < pairs; i++, pair += PAIR) {
     const blob = view.getUint32(pair, true)
     const word = view.getUint32(pair + 4, true)
@@ -154,7 +165,8 @@ function encodeRecord(checkpoint: Checkpoint, pairs: Uint32Array, count: number)
   view.setUint32(12, Math.floor(checkpoint.seq / 4294967296), true)
   view.setUint32(16, checkpoint.epoch, true)
   view.setUint32(20, count, true)
-  view.setUint32(24, checkpoint.longestKey, true)
+  view.setUint16(24, checkpoint.longestKey, true)
+  view.setUint16(26, checkpoint.hasNoLog ? 1 : 0, true)
   for (let i = 0; i < 2 * count; i++) view.setUint32(RECORD_HEAD + i * 4, pairs[i], true)
   view.setUint32(length - 4, crc32(bytes.subarray(0, length - 4)), true)
   return bytes
@@ -173,12 +185,29 @@ export function appendCheckpoint(
   pairs: Uint32Array,
   count: number,
 ): number {
-  const record = encodeRecord(checkpoint, pairs, count)
+  return appendRecord(storage, directory, size, encodeRecord(checkpoint, pairs, count), true)
+}
+
+/**
+ * Repeats the checkpoint of the last record, but says that there is a log now, whose first segment is durable. Not made
+ * durable itself: whoever kills the process leaves it, and a power cut that takes it leaves the log.
+ */
+export function appendHasLog(storage: Storage, directory: string, size: number, checkpoint: Checkpoint): number {
+  return appendRecord(storage, directory, size, encodeRecord(checkpoint, new Uint32Array(0), 0), false)
+}
+
+function appendRecord(
+  storage: Storage,
+  directory: string,
+  size: number,
+  record: Uint8Array,
+  isDurable: boolean,
+): number {
   const fd = storage.open(join(directory, MANIFEST), constants.O_RDWR)
   try {
     if (storage.size(fd) > size) storage.truncate(fd, size)
     storage.write(fd, record, 0, record.length, size)
-    durably(() => storage.datasync(fd))
+    if (isDurable) durably(() => storage.datasync(fd))
   } finally {
     storage.close(fd)
   }

@@ -30,6 +30,7 @@ import {
   C_FAILED,
   C_LONGEST_KEY,
   C_MANIFEST_SIZE,
+  C_NO_LOG,
   C_SHRINK,
   createEngineShared,
   N_CHECKPOINT_SEQ,
@@ -164,7 +165,9 @@ class FileStore implements Store {
     const apply = new Apply(pool, gate)
     const wal = join(directory, WAL)
     const entered = gate.enter()
-    const log = replay(storage, wal, manifest.seq, (type, body, length, seq) => apply.run(type, body, length, seq))
+    const log = replay(storage, wal, manifest.seq, manifest.hasNoLog, (type, body, length, seq) =>
+      apply.run(type, body, length, seq),
+    )
     gate.leave(entered)
     pool.numbers[N_MEMORY_SEQ] = log.lastSeq
     if (handle.readOnly) return undefined
@@ -177,16 +180,18 @@ class FileStore implements Store {
     this.#maintenance?.stop()
     const journal = this.#journal
     const control = new Int32Array(this.#handle.engine.control)
+    // A change that is under way still is in the log, which then stays.
+    Atomics.store(control, C_CLOSED, 1)
+    let covered = -1
     try {
       // After a failure memory is not to be believed: what the log holds is for the next open.
       if (journal !== undefined && !journal.failed() && Atomics.load(control, C_FAILED) === 0) {
         if (control[C_SHRINK] === 0) control[C_SHRINK] = SHRINK_FREE
-        this.tree.checkpoint()
+        covered = this.tree.finish()
       }
     } finally {
-      Atomics.store(control, C_CLOSED, 1)
       try {
-        journal?.close()
+        journal?.close(covered)
       } finally {
         this.#letGo()
       }
@@ -277,6 +282,7 @@ function mapSlots(pool: Pool, manifest: ManifestState): void {
   }
   pool.control[C_EPOCH] = manifest.epoch + 1
   pool.control[C_LONGEST_KEY] = manifest.longestKey
+  pool.control[C_NO_LOG] = manifest.hasNoLog ? 1 : 0
   pool.control[C_MANIFEST_SIZE] = manifest.size
   pool.numbers[N_CHECKPOINT_SEQ] = manifest.seq
 }

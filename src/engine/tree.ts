@@ -297,6 +297,11 @@ export class Tree {
     return this.#checkpoint?.run() ?? false
   }
 
+  /** The last round of a store that is being closed, and only that: returns the seq that the checkpoint holds. */
+  finish(): number {
+    return this.#checkpoint!.finish()
+  }
+
   /** Merging and compaction, a blob at a time; it has memory of its own, so that there is none before it is asked for. */
   get upkeep(): Upkeep {
     this.#upkeep ??= new Upkeep(this.#pool, this.#gate, () => this.lastSeq())

@@ -193,7 +193,12 @@ export class Journal {
     }
   }
 
-  /** Whether this run has appended nothing, and so begun no segment. */
+  /** Whether this run has begun a segment. A written log may hold records that wait for it. */
+  hasSegment(): boolean {
+    return this.#words[DESCRIPTOR] >= 0
+  }
+
+  /** Whether this run has appended nothing. */
   isUntouched(): boolean {
     return this.#numbers[APPENDED] === 0
   }

@@ -42,14 +42,20 @@ const MAX_SEGMENT_FILE = 1024 * 1024 * 1024
 
 /**
  * Visits every record with a seq above `after`, in order. Throws HOLT_MISSING_WAL when the first record needed or a
- * segment in between is missing, HOLT_CORRUPT_WAL (with file name and byte offset) for a damaged record that is not
+ * segment in between is missing, unless all are and `mayBeAbsent`, HOLT_CORRUPT_WAL (with file name and byte offset) for a damaged record that is not
  * the torn tail, HOLT_FORMAT for a newer version, HOLT_IO.
  */
-export function replay(storage: Storage, directory: string, after: number, visit: RecordVisitor): Replayed {
+export function replay(
+  storage: Storage,
+  directory: string,
+  after: number,
+  mayBeAbsent: boolean,
+  visit: RecordVisitor,
+): Replayed {
   const segments = listSegments(storage, directory)
   const start = segments.findLastIndex(segment => segment.first <= after + 1)
   if (start < 0) {
-    if (segments.length === 0 && after === 0) return { lastSeq: 0, durableSeq: 0, records: 0 }
+    if (segments.length === 0 && mayBeAbsent) return { lastSeq: after, durableSeq: after, records: 0 }
     throw new HoltError('HOLT_MISSING_WAL', `${directory}: the log record ${after + 1} is missing`)
   }
   const result: Replayed = { lastSeq: after, durableSeq: after, records: 0 }

@@ -63,10 +63,10 @@ test('a power cut while the manifest is rewritten keeps the old one or has the n
     tree.put('before', 'the rewriting')
   })
   // A record of blobs that do not exist makes the manifest large enough.
-  const { size, seq, epoch } = readManifest(first, directory)
+  const last = readManifest(first, directory)
   const pairs = new Uint32Array(2 * 140_000)
   for (let i = 0; i < 140_000; i++) pairs[2 * i] = 100 + i
-  appendCheckpoint(first, directory, size, { seq, epoch, longestKey: 0 }, pairs, 140_000)
+  appendCheckpoint(first, directory, last.size, last, pairs, 140_000)
   const options = { ...SMALL, durability: 'sync' as const, segmentBytes: 3000 }
   const judge: Judge = (work, after, what) => {
     withStore(directory, { ...options, storage: after }, ({ tree }) => {

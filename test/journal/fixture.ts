@@ -59,7 +59,7 @@ export function readAll(storage: Storage, after = 0, directory = DIRECTORY): { s
 
 function readLog(storage: Storage, after: number, directory: string): { seqs: number[]; replayed: Replayed } {
   const seqs: number[] = []
-  const replayed = replay(storage, directory, after, (type, body, length, seq) => {
+  const replayed = replay(storage, directory, after, after === 0, (type, body, length, seq) => {
     if (type !== typeOf(seq) || length !== body.length || Buffer.compare(body, bodyOf(seq)) !== 0) {
       throw new Error(`record ${seq} has another content`)
     }

@@ -112,7 +112,7 @@ for (const { log, isMapped, emptyStore } of LOGS) {
     for (let i = 0; i < 5; i++) journal.commit(journal.append(1, body, MAX_RECORD))
     journal.close()
     const lengths: number[] = []
-    replay(storage, DIRECTORY, 0, (_, read, length) => lengths.push(read.every(byte => byte === 5) ? length : -1))
+    replay(storage, DIRECTORY, 0, true, (_, read, length) => lengths.push(read.every(byte => byte === 5) ? length : -1))
     t.deepEqual(lengths, Array(5).fill(MAX_RECORD))
   })
 

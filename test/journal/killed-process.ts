@@ -10,7 +10,7 @@ import type { KilledThread } from './killed-thread.ts'
 
 const [directory, tellingPath, run] = process.argv.slice(2)
 const options = { durability: 'process', segmentBytes: 200_000 } as const
-const replayed = replay(hostStorage, directory, 0, () => {})
+const replayed = replay(hostStorage, directory, 0, true, () => {})
 const shared = createJournalShared()
 const journal = Journal.start(hostStorage, directory, shared, replayed, options)
 const telling = openSync(tellingPath, 'w')

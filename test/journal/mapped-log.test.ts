@@ -53,7 +53,7 @@ test('everything that threads had acknowledged when their process was killed is 
     counts[run] = Array(KILLED_THREADS).fill(0)
     let wrong = 0
     const seen = counts.map(() => Array(KILLED_THREADS).fill(0))
-    const { lastSeq, records } = replay(hostStorage, directory, 0, (type, body, length) => {
+    const { lastSeq, records } = replay(hostStorage, directory, 0, true, (type, body, length) => {
       const of = Buffer.from(body.buffer, body.byteOffset, length).readUInt32LE(0)
       if (Buffer.compare(body, countBody(of, ++seen[of][type - 1])) !== 0) wrong++
     })

@@ -40,7 +40,7 @@ for (const [durability, isMapped, count] of [
     const next = [0, 0, 0]
     let last = 0
     let wrong = 0
-    replay(hostStorage, directory, 0, (type, body, length, seq) => {
+    replay(hostStorage, directory, 0, true, (type, body, length, seq) => {
       const i = next[type - 1]++
       const counted = new DataView(body.buffer, body.byteOffset, length).getUint32(0, true)
       if (seq !== ++last || counted !== i || seqsOf[type - 1][i] !== seq || length !== 4 + ((i * 13 + type) % 390))
