@@ -32,6 +32,12 @@ export const MAX_RECORD = 4 * 1024 * 1024
 export const LOAD_CHUNK = 1024 * 1024
 /** Bytes of the shared WAL buffer. */
 export const WAL_BUFFER = 8 * 1024 * 1024
+/**
+ * A buffer of at least so many bytes comes fresh from the kernel, as zeros that take no memory before they are used. A smaller
+ * one may be memory that was used before, and then all of it is cleared: a millisecond for 20 MB. (M_MMAP_THRESHOLD of
+ * glibc grows up to 32 MB.)
+ */
+export const FRESH_MEMORY = 33 * 1024 * 1024
 /** Bytes after which the WAL rotates to a new segment. */
 export const WAL_SEGMENT = 16 * 1024 * 1024
 /** Bytes of WAL after which a checkpoint round runs while few frames are dirty. */

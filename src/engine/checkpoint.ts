@@ -92,12 +92,12 @@ export class Checkpoint {
 
   /**
    * The last round of a store that is being closed: the manifest says that nothing was logged behind it. Returns the seq
-   * up to which it holds everything.
+   * up to which it holds everything; -1 when there is no space to say so, and the log has to stay.
    * @throws HoltError as {@link run}
    */
   finish(): number {
     this.#run(true)
-    return this.#numbers[N_CHECKPOINT_SEQ]
+    return this.#pool.control[C_NO_LOG] === 0 ? -1 : this.#numbers[N_CHECKPOINT_SEQ]
   }
 
   /** To be called when a record has been logged: the manifest says from then on that there is a log (I47). */
@@ -128,7 +128,7 @@ export class Checkpoint {
       assertNotFailed(this.#pool)
       const cut = this.#cut(isLast)
       if (cut.images.length === 0 && cut.moves.length === 0 && cut.seq === this.#numbers[N_CHECKPOINT_SEQ]) {
-        if (isLast && this.#pool.control[C_NO_LOG] === 0) this.#write(cut)
+        if (isLast && this.#pool.control[C_NO_LOG] === 0) this.#tryToWrite(cut)
         if (this.#pool.control[C_SHRINK] !== 0) this.#shrink(isLast)
         return false
       }
@@ -208,6 +208,15 @@ export class Checkpoint {
     }
     this.#install(cut)
     this.#journal.trim(cut.seq)
+  }
+
+  /** For a cut that the last checkpoint holds already. */
+  #tryToWrite(cut: Cut): void {
+    try {
+      this.#write(cut)
+    } catch (error) {
+      if (Atomics.load(this.#pool.control, C_FAILED) !== 0) throw error
+    }
   }
 
   #writeImage(image: Image): void {

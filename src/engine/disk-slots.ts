@@ -5,7 +5,7 @@
  * slots go first.
  */
 import { HoltError } from '../errors.ts'
-import { C_DISK_END, C_DISK_HIGH, C_DISK_HINT, MAX_DISK_SLOTS } from './shared.ts'
+import { C_DISK_END, C_DISK_HIGH, C_DISK_HINT, DISK, MAX_DISK_SLOTS } from './shared.ts'
 
 export class DiskSlots {
   /** References to each slot; 0 = free. */
@@ -18,8 +18,8 @@ export class DiskSlots {
   readonly #control: Int32Array
 
   constructor(shared: SharedArrayBuffer, control: Int32Array) {
-    this.refs = new Uint8Array(shared, 0, MAX_DISK_SLOTS)
-    this.routed = new Uint8Array(shared, MAX_DISK_SLOTS, MAX_DISK_SLOTS)
+    this.refs = new Uint8Array(shared, DISK, MAX_DISK_SLOTS)
+    this.routed = new Uint8Array(shared, DISK + MAX_DISK_SLOTS, MAX_DISK_SLOTS)
     this.#control = control
   }
 

@@ -46,6 +46,7 @@ import {
   type CounterName,
   type EngineShared,
   N_STEAL_BYTES,
+  NOTES,
   NUMBERS,
 } from './shared.ts'
 import { ViewTable } from './view-table.ts'
@@ -117,10 +118,10 @@ export class Pool {
     this.diskSlotOf = new Int32Array(shared.blobs, MAX_BLOBS * 4, MAX_BLOBS)
     this.committedOf = new Int32Array(shared.blobs, MAX_BLOBS * 8, MAX_BLOBS)
     this.parentOf = new Int32Array(shared.blobs, MAX_BLOBS * 12, MAX_BLOBS)
-    this.notes = new Uint8Array(shared.notes)
+    this.notes = new Uint8Array(shared.blobs, NOTES, MAX_BLOBS)
     this.imageOf = new Int32Array(shared.blobs, MAX_BLOBS * 16, MAX_BLOBS)
     this.control = new Int32Array(shared.control, 0, CONTROL_WORDS)
-    this.disk = new DiskSlots(shared.disk, this.control)
+    this.disk = new DiskSlots(shared.blobs, this.control)
     this.views = new ViewTable(shared, this.control, this.disk, this.blobOf, this.version)
     this.numbers = new Float64Array(shared.control, CONTROL_WORDS * 4, NUMBERS)
     this.file = file

@@ -2,29 +2,38 @@
  * Everything that the threads of one store share, as SharedArrayBuffers made once at open (DESIGN: threads and shared
  * memory). The handle can be posted to a worker thread; the views over it are made by {@link Pool}.
  */
-import { FRAME_SIZE, MAX_BLOBS, MAX_POOL_FRAMES, MAX_VIEWS, MIN_POOL_FRAMES, POOL_PADDING } from '../limits.ts'
+import {
+  FRAME_SIZE,
+  FRESH_MEMORY,
+  MAX_BLOBS,
+  MAX_POOL_FRAMES,
+  MAX_VIEWS,
+  MIN_POOL_FRAMES,
+  POOL_PADDING,
+} from '../limits.ts'
 
 export interface EngineShared {
   frames: number
   pool: SharedArrayBuffer
   slots: SharedArrayBuffer
+  /** BLOB_ARRAYS of words, then a byte for each blob id (at NOTES), then DISK_ARRAYS of bytes (at DISK). */
   blobs: SharedArrayBuffer
-  /** A byte for each blob id: 1 when the maintenance should look at the blob. */
-  notes: SharedArrayBuffer
-  disk: SharedArrayBuffer
   views: SharedArrayBuffer
   control: SharedArrayBuffer
 }
 
 /** Most slots of frames.dat: live images, those of the last checkpoint, and those of a round in flight. */
 export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
-/** Arrays of `disk`, each MAX_DISK_SLOTS bytes long. */
+/** Arrays for disk slots, each MAX_DISK_SLOTS bytes long. */
 export const DISK_ARRAYS = 2
 
 /** Arrays of `slots`, each `frames` words long. */
 export const SLOT_ARRAYS = 8
 /** Arrays of `blobs`, each MAX_BLOBS words long. */
 export const BLOB_ARRAYS = 5
+/** Where the bytes for blob ids, 1 when the maintenance should look at the blob, and those for disk slots are in `blobs`. */
+export const NOTES = BLOB_ARRAYS * MAX_BLOBS * 4
+export const DISK = NOTES + MAX_BLOBS
 /** Words of `views` for each view, before the words for each view and blob. */
 export const VIEW_ARRAYS = 2
 
@@ -130,10 +139,8 @@ export function createEngineShared(poolBytes: number): EngineShared {
     frames,
     pool: new SharedArrayBuffer(frames * FRAME_SIZE + POOL_PADDING),
     slots: new SharedArrayBuffer(SLOT_ARRAYS * frames * 4),
-    blobs: new SharedArrayBuffer(BLOB_ARRAYS * MAX_BLOBS * 4),
-    notes: new SharedArrayBuffer(MAX_BLOBS),
-    disk: new SharedArrayBuffer(DISK_ARRAYS * MAX_DISK_SLOTS),
-    views: new SharedArrayBuffer(MAX_VIEWS * (VIEW_ARRAYS + MAX_BLOBS) * 4),
+    blobs: new SharedArrayBuffer(Math.max(FRESH_MEMORY, DISK + DISK_ARRAYS * MAX_DISK_SLOTS)),
+    views: new SharedArrayBuffer(Math.max(FRESH_MEMORY, MAX_VIEWS * (VIEW_ARRAYS + MAX_BLOBS) * 4)),
     control: new SharedArrayBuffer(CONTROL_WORDS * 4 + NUMBERS * 8),
   }
 }

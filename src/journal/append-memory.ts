@@ -43,7 +43,7 @@ export class AppendMemory {
     this.#numbers = float64Words(shared)
     this.lock = new Mutex(this.#words, APPEND_LOCK)
     this.#mapping = mapping
-    if (mapping === undefined) this.#bytes = new Uint8Array(shared.buffer)
+    if (mapping === undefined) this.#bytes = new Uint8Array(shared.buffer, 0, shared.bufferBytes)
   }
 
   /** Takes one record and returns its seq, or 0 when there is no room for it now. */

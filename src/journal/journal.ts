@@ -92,7 +92,7 @@ export class Journal {
     this.#storage = storage
     this.#directory = directory
     this.#options = options
-    this.#largest = shared.buffer.byteLength
+    this.#largest = shared.bufferBytes
     this.#words = int32Words(shared)
     this.#numbers = float64Words(shared)
     const isMapped = this.#words[IS_MAPPED] !== 0

@@ -52,13 +52,13 @@ export function startLog(
   numbers[EARLIER] = found.end?.first ?? 0
   numbers[EARLIER_END] = found.end?.offset ?? 0
   // A last record may begin just below segmentBytes; the end of the range is never reached.
-  numbers[RANGE] = segmentBytes + shared.buffer.byteLength + 8
+  numbers[RANGE] = segmentBytes + shared.bufferBytes + 8
   const mapping = numbers[RANGE] <= LARGEST_RANGE ? storage.mapping : undefined
   const isMapped = mapping !== undefined && canMap(mapping, directory)
   words[IS_MAPPED] = isMapped ? 1 : 0
   numbers[POSITION] = segmentBytes
   words[APPEND_AT] = isMapped ? segmentBytes : 0
-  words[ROOM] = isMapped ? 0 : shared.buffer.byteLength
+  words[ROOM] = isMapped ? 0 : shared.bufferBytes
   Atomics.store(words, STATE, RUNNING)
 }
 

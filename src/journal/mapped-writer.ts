@@ -30,7 +30,7 @@ export class MappedWriter extends LogWriter {
   constructor(place: LogPlace, mapping: FileMapping) {
     super(place)
     this.#mapping = mapping
-    this.#zeros = new Uint8Array(place.shared.buffer)
+    this.#zeros = new Uint8Array(place.shared.buffer, 0, place.shared.bufferBytes)
   }
 
   override makeRoom(size: number): void {

@@ -14,7 +14,7 @@ export class RingWriter extends LogWriter {
 
   constructor(place: LogPlace) {
     super(place)
-    this.#ring = new Uint8Array(place.shared.buffer)
+    this.#ring = new Uint8Array(place.shared.buffer, 0, place.shared.bufferBytes)
   }
 
   override makeRoom(): void {

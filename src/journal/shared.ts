@@ -7,12 +7,14 @@
  * by the time it is used.
  */
 import { HoltError } from '../errors.ts'
-import { WAL_BUFFER } from '../limits.ts'
+import { FRESH_MEMORY, WAL_BUFFER } from '../limits.ts'
 
 /** Structured-cloneable: hand it to another thread and attach there. */
 export interface JournalShared {
   control: SharedArrayBuffer
+  /** The ring takes `bufferBytes` of it. */
   buffer: SharedArrayBuffer
+  bufferBytes: number
 }
 
 /** Values of STATE. */
@@ -82,7 +84,8 @@ export function createJournalShared(bufferBytes: number = WAL_BUFFER): JournalSh
     throw new HoltError('HOLT_INVALID', `WAL buffer of ${bufferBytes} bytes`)
   return {
     control: new SharedArrayBuffer(INT32_WORDS * 4 + FLOAT64_WORDS * 8),
-    buffer: new SharedArrayBuffer(bufferBytes),
+    buffer: new SharedArrayBuffer(bufferBytes < WAL_BUFFER ? bufferBytes : Math.max(FRESH_MEMORY, bufferBytes)),
+    bufferBytes,
   }
 }
 

@@ -7,7 +7,7 @@ import { CONTROL_WORDS, createEngineShared } from '../../src/engine/shared.ts'
 import { startTypeScriptWorker } from '../support/typescript-worker.ts'
 
 test('slots behind the end are not given out while the file is cut there', async t => {
-  const { disk } = createEngineShared(0)
+  const { blobs: disk } = createEngineShared(0)
   const words = new SharedArrayBuffer(CONTROL_WORDS * 4)
   const slots = new DiskSlots(disk, new Int32Array(words))
   for (let slot = 0; slot < 20; slot++) t.is(slots.allocate(), slot)
