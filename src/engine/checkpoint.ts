@@ -100,7 +100,7 @@ export class Checkpoint {
     return this.#pool.control[C_NO_LOG] === 0 ? -1 : this.#numbers[N_CHECKPOINT_SEQ]
   }
 
-  /** To be called when a record has been logged: the manifest says from then on that there is a log (I47). */
+  /** To be called when a record has been logged: the manifest says from then on that there is a log (I48). */
   noteLog(): void {
     const { control } = this.#pool
     if (Atomics.load(control, C_NO_LOG) === 0) return

@@ -81,7 +81,7 @@ export const SHRINK_ALL = 2
 export const C_LONGEST_KEY = 26
 /** Bumped when a subtree rename begins to be applied and again when it ends: routes from before do not count. */
 export const C_MOVES = 30
-/** 1 while the manifest says that there need be no log (I47). Changes under the round lock. */
+/** 1 while the manifest says that there need be no log (I48). Changes under the round lock. */
 export const C_NO_LOG = 27
 /** Statistics: see {@link COUNTERS}. */
 export const C_COUNTERS = 32
