@@ -2,7 +2,7 @@
  * A store that is written for long stays small: frames.dat, the log, the manifest and the number of blobs are bounded by
  * what the tree holds, not by how often it changed.
  */
-import { readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as breathe } from 'node:timers/promises'
 import test from 'ava'
@@ -44,7 +44,7 @@ for (const background of [true, false]) {
     const wal = join(directory, 'wal')
     const sizes = (): Sizes => ({
       frames: fileSize(join(directory, 'frames.dat')) / FRAME,
-      wal: readdirSync(wal).reduce((sum, name) => sum + fileSize(join(wal, name)), 0),
+      wal: (existsSync(wal) ? readdirSync(wal) : []).reduce((sum, name) => sum + fileSize(join(wal, name)), 0),
       manifest: fileSize(join(directory, 'manifest')),
       blobs: tree.stats().blobs,
     })
