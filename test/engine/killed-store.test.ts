@@ -28,7 +28,9 @@ function toldIn(path: string): number[] {
   return Array.from({ length: THREADS }, (_, i) => (told.length >= i * 8 + 8 ? told.readDoubleLE(i * 8) : 0))
 }
 
-/** Runs a process and kills it, early: while it opens the store or its threads start; returns how many changes each thread was told to have made. */
+/**
+ * Runs a process and kills it, early: while it opens the store or its threads start. Returns how many changes each thread was told to have made.
+ */
 async function killOne(
   directory: string,
   telling: string,

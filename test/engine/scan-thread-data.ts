@@ -4,7 +4,8 @@ import type { StoreHandle } from '../../src/index.ts'
 
 export interface ScanThread {
   seed: number
-  milliseconds: number
+  /** Is 1 when it shall end. */
+  stop: Int32Array
   handle: StoreHandle
 }
 

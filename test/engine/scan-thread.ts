@@ -1,5 +1,5 @@
 /**
- * The writer of scan-threads.test.ts: until its time is over it overwrites the records that always exist, puts, removes
+ * The writer of scan-threads.test.ts: until it is stopped it overwrites the records that always exist, puts, removes
  * and renames others between them, and now and then writes a checkpoint or compacts.
  */
 import assert from 'node:assert/strict'
@@ -8,15 +8,14 @@ import { openShared } from '../../src/index.ts'
 import { seededRandom } from '../support/random.ts'
 import { keyOf, LASTING, type ScanThread, valueFor } from './scan-thread-data.ts'
 
-const { seed, milliseconds, handle } = workerData as ScanThread
+const { seed, stop, handle } = workerData as ScanThread
 const tree = openShared(handle)
 const random = seededRandom(seed)
 const int = (n: number) => Math.floor(random() * n)
 parentPort!.postMessage('begun')
 
-const end = Date.now() + milliseconds
 let changes = 0
-for (; Date.now() < end; changes++) {
+for (; Atomics.load(stop, 0) === 0; changes++) {
   const pick = int(100)
   const at = keyOf(int(LASTING))
   if (pick < 40) tree.put(at, valueFor(at, int(1000), 20 + int(int(10) === 0 ? 5000 : 400)))

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
 import { startTypeScriptWorker } from '../support/typescript-worker.ts'
-import { copyOf, emptyDirectory, SEED, SMALL, withStore } from './store-fixture.ts'
+import { emptyDirectory, SEED, SMALL, withStore } from './store-fixture.ts'
 import { assertIntact, COMMON, COUNTERS, commonKey, counterOf, keyOf, type TreeThread } from './tree-thread-data.ts'
 
 const MILLISECONDS = Number(process.env.HOLTFS_THREADS_MS ?? 4000)
@@ -61,11 +61,9 @@ test('threads write their own keys and read the others’ while rounds run', asy
     return records
   }
   t.true(compare(tree) > 100)
-  const killed = copyOf(t, directory)
   const { counters } = tree.stats()
   t.log({ writes: tree.lastSeq(), reads: results.map(r => r.reads), scanned: results.map(r => r.scanned), ...counters })
   t.true(counters.rounds > 0)
   store.close()
   withStore(directory, SMALL, reopened => compare(reopened.tree))
-  withStore(killed, SMALL, reopened => compare(reopened.tree))
 })

@@ -80,8 +80,10 @@ function read(): void {
   }
 }
 
+/** On a slow machine it goes on until it has done something. */
+const isEnough = () => (role === 'writer' ? counts.transfers > 5 : counts.views > 0)
 const end = Date.now() + milliseconds
-while (Date.now() < end) {
+while (Date.now() < end || (!isEnough() && Date.now() < end + 60_000)) {
   if (role === 'writer') write()
   else read()
 }
