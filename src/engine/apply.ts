@@ -5,21 +5,19 @@
 import { HoltError } from '../errors.ts'
 import { MAX_KEY, MAX_VALUE } from '../limits.ts'
 import { CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
-import type { Gate } from './gate.ts'
 import { ExclusiveLatch } from './latch.ts'
 import { RECORD_LOAD } from './load-chunk.ts'
 import type { Pool } from './pool.ts'
 import { C_LONGEST_KEY, C_RENAMES } from './shared.ts'
 import { compareBytes } from './walker/bytes.ts'
-import { Erase } from './walker/erase.ts'
+import { ERASED, Erase } from './walker/erase.ts'
 import { ANY_VERSION, Insert, OF_CHANGE } from './walker/insert.ts'
-import { Lookup } from './walker/lookup.ts'
 import { PlaceChunk } from './walker/place-chunk.ts'
 import { RenamePrefix } from './walker/rename-prefix.ts'
+import type { RouteCache } from './walker/route-cache.ts'
 
 export class Apply {
   readonly #pool: Pool
-  readonly #lookup: Lookup
   readonly #insert: Insert
   readonly #erase: Erase
   readonly #renamePrefix: RenamePrefix
@@ -27,12 +25,11 @@ export class Apply {
   /** Made at the first load: its tables are large. */
   #placeChunk: PlaceChunk | undefined
 
-  constructor(pool: Pool, gate: Gate) {
+  constructor(pool: Pool, routes?: RouteCache) {
     this.#pool = pool
-    this.#lookup = new Lookup(pool, gate)
     const latch = new ExclusiveLatch(pool)
-    this.#insert = new Insert(pool, latch)
-    this.#erase = new Erase(pool, latch)
+    this.#insert = new Insert(pool, latch, routes)
+    this.#erase = new Erase(pool, latch, routes)
     this.#renamePrefix = new RenamePrefix(pool, this.#insert, this.#erase)
   }
 
@@ -91,13 +88,12 @@ export class Apply {
 
   #rename(body: Uint8Array, from: number, fromLength: number, to: number, toLength: number): void {
     if (compareBytes(body, from, fromLength, body, to, toLength) === 0) return
-    if (!this.#lookup.get(body, from, fromLength, this.#value, 0)) return
-    const { valueLength } = this.#lookup
+    const value = this.#value
     const { control } = this.#pool
     Atomics.add(control, C_RENAMES, 1)
     try {
-      this.#erase.delete(body, from, fromLength, ANY_VERSION)
-      this.#insert.put(body, to, toLength, this.#value, 0, valueLength, OF_CHANGE, ANY_VERSION)
+      if (this.#erase.delete(body, from, fromLength, ANY_VERSION, value) !== ERASED) return
+      this.#insert.put(body, to, toLength, value, 0, this.#erase.takenLength, OF_CHANGE, ANY_VERSION)
     } finally {
       Atomics.add(control, C_RENAMES, 1)
     }

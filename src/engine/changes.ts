@@ -29,6 +29,8 @@ import { failedToApply, SingleChange } from './single-change.ts'
 import { compareBytes } from './walker/bytes.ts'
 import { ANY_VERSION } from './walker/insert.ts'
 import { Lookup } from './walker/lookup.ts'
+import { LiveResidency } from './walker/residency.ts'
+import type { RouteCache } from './walker/route-cache.ts'
 import { Scan } from './walker/scan.ts'
 
 /** Slots a change may need: copies aside, a new blob, a compaction. */
@@ -51,16 +53,16 @@ export class Changes {
   readonly #otherKey = new KeyBytes()
   #entered = false
 
-  constructor(pool: Pool, gate: Gate, log: Log, followUp: FollowUp, readOnly: boolean) {
+  constructor(pool: Pool, gate: Gate, log: Log, followUp: FollowUp, routes: RouteCache, readOnly: boolean) {
     this.#pool = pool
     this.#gate = gate
     this.#log = log
     this.#followUp = followUp
     this.#readOnly = readOnly
-    this.#lookup = new Lookup(pool, gate)
+    this.#lookup = new Lookup(pool, gate, new LiveResidency(pool, gate), routes)
     this.#probe = new Scan(pool, gate)
-    this.#apply = new Apply(pool, gate)
-    this.#single = new SingleChange(pool, gate, log, this.#batch)
+    this.#apply = new Apply(pool, routes)
+    this.#single = new SingleChange(pool, gate, log, this.#batch, routes)
   }
 
   /** Returns the seq, or undefined when the record does not have the version `condition`; 0: when it is not absent. */

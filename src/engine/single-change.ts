@@ -10,6 +10,7 @@ import type { Pool } from './pool.ts'
 import { C_FAILED } from './shared.ts'
 import { ERASED, Erase } from './walker/erase.ts'
 import { HELD_BACK, Insert, OF_CHANGE } from './walker/insert.ts'
+import type { RouteCache } from './walker/route-cache.ts'
 
 export class SingleChange {
   readonly #pool: Pool
@@ -20,13 +21,13 @@ export class SingleChange {
   readonly #erase: Erase
 
   /** Changes are taken from `batch`, which holds one when {@link put} or {@link delete} is called. */
-  constructor(pool: Pool, gate: Gate, log: Log, batch: Batch) {
+  constructor(pool: Pool, gate: Gate, log: Log, batch: Batch, routes: RouteCache) {
     this.#pool = pool
     this.#gate = gate
     this.#batch = batch
     this.#latch = new SharedLatch(pool, log, batch)
-    this.#insert = new Insert(pool, this.#latch)
-    this.#erase = new Erase(pool, this.#latch)
+    this.#insert = new Insert(pool, this.#latch, routes)
+    this.#erase = new Erase(pool, this.#latch, routes)
   }
 
   /**

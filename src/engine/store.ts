@@ -162,7 +162,7 @@ class FileStore implements Store {
     if (handle.scratch !== undefined) pool.control[C_DISK_HINT] = handle.scratch.from
     pool.openRoot()
     const gate = new Gate(pool.control)
-    const apply = new Apply(pool, gate)
+    const apply = new Apply(pool)
     const wal = join(directory, WAL)
     const entered = gate.enter()
     const log = replay(storage, wal, manifest.seq, manifest.hasNoLog, (type, body, length, seq) =>

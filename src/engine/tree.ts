@@ -69,7 +69,8 @@ export class Tree {
     this.#log = new Log(pool, journal)
     this.#checkpoint =
       journal && storage && directory ? new Checkpoint(pool, gate, journal, storage, directory) : undefined
-    this.#lookup = new Lookup(pool, gate, new LiveResidency(pool, gate), new RouteCache(pool))
+    const routes = new RouteCache(pool)
+    this.#lookup = new Lookup(pool, gate, new LiveResidency(pool, gate), routes)
     this.#reads = new PointReads(this.#lookup)
     this.#probe = new Scan(pool, gate)
     this.#longestPrefix = new LongestPrefix(pool, gate)
@@ -86,7 +87,7 @@ export class Tree {
       () => this.onFirstChange(),
       background,
     )
-    this.#changes = new Changes(pool, gate, this.#log, this.#followUp, readOnly)
+    this.#changes = new Changes(pool, gate, this.#log, this.#followUp, routes, readOnly)
   }
 
   // --- reading ---

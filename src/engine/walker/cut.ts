@@ -28,6 +28,8 @@ export class Cut {
   readonly nodes = new Int32Array(2 * MAX_KEY)
   readonly refs = new Int32Array(2 * MAX_KEY)
   depth = 0
+  /** Whether the last {@link cut} took a leaf away and left all other nodes where they were. */
+  keptShape = false
   /** Bytes that {@link lengthen} puts in front of a node. */
   readonly edge = new Uint8Array(2 * MAX_PREFIX + 1)
 
@@ -41,6 +43,7 @@ export class Cut {
   cut(base: number): boolean {
     const pool = this.#pool
     const { u8, u16 } = pool
+    this.keptShape = false
     for (let i = this.depth - 1; ; i--) {
       const node = base + this.nodes[i]
       const refAt = base + this.refs[i]
@@ -52,8 +55,11 @@ export class Cut {
       const above = base + this.nodes[i - 1]
       const run = isRun(pool, node) ? runOf(pool, above, refAt) : 1
       if (u8[above] === PREFIX || ways(pool, above) === run) continue
+      const ref = u16[(base + this.refs[i - 1]) >> 1]
       if (refAt === above + INNER_TERMINAL) u16[refAt >> 1] = 0
       else this.#removeRun(base, base + this.refs[i - 1], byteOf(pool, above, refAt), run)
+      const isSame = u16[(base + this.refs[i - 1]) >> 1] === ref && ways(pool, above) > 1
+      this.keptShape = isSame && i === this.depth - 1 && u8[node] === LEAF
       this.collapse(base, i - 1)
       return false
     }

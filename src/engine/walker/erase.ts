@@ -3,10 +3,11 @@
  * is cut from its parent and freed; one that is left with few is noted for the maintenance to merge (Pool.abandon).
  *
  * A record can be removed on either side of the gate, as in `insert.ts`; a removal that leaves its frame without keys
- * frees a blob and so asks for the exclusive side.
+ * frees a blob and so asks for the exclusive side. It begins at the route to the key's directory where one is known, unless
+ * what must change may be above.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_BLOBS, MAX_PREFIX } from '../../limits.ts'
+import { FRAME_SHIFT, MAX_BLOBS, MAX_KEY, MAX_PREFIX } from '../../limits.ts'
 import { EXCLUSIVE, type Latch, RETRY } from '../latch.ts'
 import {
   BLOB,
@@ -28,10 +29,13 @@ import {
   PREFIX_LENGTH,
 } from '../layout.ts'
 import { type Pool, ROOT_BLOB } from '../pool.ts'
+import { C_TICK } from '../shared.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { Cut, ways } from './cut.ts'
 import { ANY_VERSION, HELD_BACK } from './insert.ts'
-import { findChild, nodeAt, nodeSize } from './node.ts'
+import { findChild, leafValueLength, nodeAt, nodeSize } from './node.ts'
+import { MAX_WAY, type RouteCache } from './route-cache.ts'
+import { copyOut, sameBytes } from './words.ts'
 
 /** Outcomes of a removal. */
 export const NOT_THERE = 0
@@ -57,9 +61,19 @@ export class Erase {
   edgeLength = 0
   /** How many bytes of the subtree's own suffix (leaf) or inline prefix (crossing) belong to the key. */
   matched = 0
+  /** Length of the value that {@link delete} has taken. */
+  takenLength = 0
 
   readonly #pool: Pool
   readonly #latch: Latch
+  readonly #routes: RouteCache | undefined
+  readonly #bytes: DataView
+  /** The key, in memory of this object's own: four more bytes can be read behind it. */
+  readonly #key = new Uint8Array(MAX_KEY + 4)
+  readonly #keyBytes = new DataView(this.#key.buffer)
+  #end = 0
+  /** Whether the path begins at the node of a route: what is above it is not known. */
+  #isRouted = false
   /** Version at which the frame in {@link slot} was entered. */
   #version = 0
   /** The way to what was found within its frame. */
@@ -67,35 +81,70 @@ export class Erase {
   /** Whether the last cut left its frame without keys. */
   #emptied = false
 
-  constructor(pool: Pool, latch: Latch) {
+  constructor(pool: Pool, latch: Latch, routes?: RouteCache) {
     this.#pool = pool
     this.#latch = latch
+    this.#routes = routes
+    this.#bytes = new DataView(pool.u8.buffer)
     this.#path = new Cut(pool)
   }
 
   /**
    * Removes a key; with a `condition`, only when its record has that version. Returns NOT_THERE, ERASED or HELD_BACK;
-   * on the shared side of the gate also EXCLUSIVE, nothing done.
+   * on the shared side of the gate also EXCLUSIVE, nothing done. Copies the value to `taken`, which has room for any.
    */
-  delete(key: Uint8Array, at: number, length: number, condition: number): number {
+  delete(key: Uint8Array, at: number, length: number, condition: number, taken?: Uint8Array): number {
+    if (length > MAX_KEY) return NOT_THERE
+    this.#take(key, at, length)
+    let routes = this.#routes
     for (let attempt = 0; ; attempt++) {
-      const outcome = this.#delete(key, at, length, condition)
-      if (outcome !== RETRY) return outcome
-      if (attempt === MAX_ATTEMPTS) return EXCLUSIVE
+      const outcome = this.#delete(condition, taken, routes)
+      if (outcome >= 0) {
+        if (routes !== undefined && routes.wanted >= 0 && outcome === ERASED) routes.keep(this.#keyBytes)
+        return outcome
+      }
+      if (outcome !== RETRY || attempt === MAX_ATTEMPTS) return EXCLUSIVE
+      routes = undefined
     }
   }
 
-  #delete(key: Uint8Array, at: number, length: number, condition: number): number {
-    const found = this.#find(key, at, length, EXACT)
+  #take(key: Uint8Array, at: number, length: number): void {
+    copyBytes(key, at, this.#key, 0, length)
+    this.#end = length
+  }
+
+  #delete(condition: number, taken: Uint8Array | undefined, routes: RouteCache | undefined): number {
+    const found = this.#find(EXACT, routes)
     if (found < 0) return found
     if (found === MISSING) return this.#unchanged() ? NOT_THERE : RETRY
     if (condition !== ANY_VERSION && this.#recordVersion() !== condition) return this.#unchanged() ? HELD_BACK : RETRY
+    if (this.#isRouted && !this.#endsBelowRoute()) return RETRY
     if (!this.#latch.isExclusive && this.#wouldEmpty()) return this.#unchanged() ? EXCLUSIVE : RETRY
+    if (taken !== undefined) this.#copyValue(taken)
     const slot = this.#latch.begin(this.slot, this.#version)
     if (slot < 0) return slot
     this.#cut(slot)
-    if (this.#emptied) this.#prune(key, at, length)
+    if (this.#emptied) this.#prune()
     return ERASED
+  }
+
+  /** Whether cutting the last node of the stack changes nothing at or above its first one. */
+  #endsBelowRoute(): boolean {
+    const pool = this.#pool
+    const parent = this.#path.depth - 2
+    if (parent < 1 || pool.parentOf[pool.blobOf[this.slot]] === 0) return false
+    const above = (this.slot << FRAME_SHIFT) + this.#path.nodes[parent]
+    if (pool.u8[above] < NODE4) return false
+    const n = ways(pool, above)
+    return n > 2 || (n === 2 && parent > 1)
+  }
+
+  #copyValue(target: Uint8Array): void {
+    const pool = this.#pool
+    const leaf = (this.slot << FRAME_SHIFT) + this.#path.nodes[this.#path.depth - 1]
+    const value = leaf + pool.u16[(leaf + LEAF_KEY_START) >> 1] + pool.u16[(leaf + LEAF_SUFFIX) >> 1]
+    this.takenLength = leafValueLength(pool, leaf)
+    copyOut(pool.u8, this.#bytes, value, target, 0, this.takenLength)
   }
 
   #unchanged(): boolean {
@@ -125,24 +174,26 @@ export class Erase {
    * {@link refOffset}. False when there are none.
    */
   findSubtree(key: Uint8Array, at: number, length: number): boolean {
-    return this.#find(key, at, length, SUBTREE) === FOUND
+    if (length > MAX_KEY) return false
+    this.#take(key, at, length)
+    return this.#find(SUBTREE, undefined) === FOUND
   }
 
-  /** Cuts off what {@link findSubtree} found, whose nodes take `bytes`; nothing else may have changed since. */
-  cutSubtree(key: Uint8Array, at: number, length: number, bytes: number): void {
+  /** Cuts off what {@link findSubtree} found last, whose nodes take `bytes`; nothing else may have changed since. */
+  cutSubtree(bytes: number): void {
     const base = this.slot << FRAME_SHIFT
     const hangs = nodeAt(this.#pool, base, base + this.refOffset)
     const last = base + this.#path.nodes[this.#path.depth - 1]
     const others = hangs === last ? bytes - nodeSize(this.#pool, last) : bytes
     this.#cut(this.#pool.beginWrite(this.slot))
     this.#pool.abandon(this.slot << FRAME_SHIFT, others)
-    this.#prune(key, at, length)
+    this.#prune()
   }
 
   /** Removes the blobs on the path of the key that hold nothing any more. */
-  #prune(key: Uint8Array, at: number, length: number): void {
+  #prune(): void {
     const pool = this.#pool
-    while (this.#emptied && this.#find(key, at, length, EMPTY_BLOB) === FOUND) {
+    while (this.#emptied && this.#find(EMPTY_BLOB, undefined) === FOUND) {
       const node = (this.slot << FRAME_SHIFT) + this.#path.nodes[this.#path.depth - 1]
       const blob = pool.u32[(node + BLOB_CHILD) >> 2]
       this.#cut(pool.beginWrite(this.slot))
@@ -151,23 +202,32 @@ export class Erase {
   }
 
   /** Descends with a stack of the current frame's nodes; the last one on it is what was looked for. FOUND, MISSING, RETRY or EXCLUSIVE. */
-  #find(key: Uint8Array, at: number, length: number, what: number): number {
+  #find(what: number, routes: RouteCache | undefined): number {
     const pool = this.#pool
     const { u8, u16, u32 } = pool
+    const bytes = this.#bytes
+    const key = this.#key
+    const keyBytes = this.#keyBytes
     const path = this.#path
-    const end = at + length
+    const end = this.#end
+    const isRouted = routes?.find(keyBytes, end) === true
+    this.#isRouted = isRouted
     if (this.#latch.isExclusive) pool.unpinAll()
-    let slot = this.#fetch(ROOT_BLOB)
+    let slot = isRouted ? this.#fetchRouted(routes!.slot) : this.#fetch(ROOT_BLOB)
     this.slot = slot
-    this.#version = Atomics.load(pool.version, slot)
+    this.#version = isRouted ? routes!.version : Atomics.load(pool.version, slot)
     if ((this.#version & 1) !== 0) return RETRY
     let base = slot << FRAME_SHIFT
+    let at = isRouted ? routes!.depth : 0
     let refAt = base + H_ROOT
+    let ref = isRouted ? routes!.ref : u16[refAt >> 1]
+    /** The way to note: nodes with no more bytes above them. */
+    let way = isRouted || routes === undefined ? -1 : routes.wanted
+    let isRun = false
     path.depth = 0
     this.edgeLength = 0
     this.matched = 0
     for (;;) {
-      const ref = u16[refAt >> 1]
       if (ref === 0) return MISSING
       const node = base + offsetOf(ref)
       this.refOffset = refAt - base
@@ -183,21 +243,30 @@ export class Erase {
         if (suffix < rest || (what === EXACT && suffix !== rest)) return MISSING
         this.matched = rest
         const start = node + u16[(node + LEAF_KEY_START) >> 1]
-        return commonLength(u8, start, key, at, rest) === rest ? FOUND : MISSING
+        return sameBytes(bytes, start, keyBytes, at, rest) ? FOUND : MISSING
+      }
+      if (at <= way) {
+        // Behind a run crossing the byte that led there counts once more (see `lookup.ts`).
+        if (isRun) isRun = false
+        else routes!.note(slot, ref, at)
       }
       if (kind === PREFIX || kind === BLOB) {
         const n = u8[node + PREFIX_LENGTH]
         if (n === 0 && kind === PREFIX) return this.#malformed()
-        const bytes = node + (kind === BLOB ? BLOB_BYTES : PREFIX_BYTES)
-        const shared = commonLength(u8, bytes, key, at, Math.min(n, end - at))
-        if (shared < n) {
+        const from = node + (kind === BLOB ? BLOB_BYTES : PREFIX_BYTES)
+        if (n > end - at || !sameBytes(bytes, from, keyBytes, at, n)) {
+          const shared = commonLength(u8, from, key, at, Math.min(n, end - at))
           if (what !== SUBTREE || shared !== end - at) return MISSING
-          this.#endInsideEdge(node, bytes, shared, n)
+          this.#endInsideEdge(node, from, shared, n)
           return FOUND
         }
+        // The edge of a directory leads all its keys to the same node.
+        if (at <= way && at + n <= MAX_WAY) way = Math.max(way, at + n)
         at += n - run
+        isRun = run !== 0
         if (kind === PREFIX) {
           refAt = node + PREFIX_CHILD
+          ref = u16[refAt >> 1]
           continue
         }
         if (what === SUBTREE && at === end) {
@@ -216,10 +285,12 @@ export class Erase {
         }
         slot = child
         this.slot = slot
+        this.#isRouted = false
         this.#version = Atomics.load(pool.version, slot)
         if ((this.#version & 1) !== 0) return RETRY
         base = slot << FRAME_SHIFT
         refAt = base + H_ROOT
+        ref = u16[refAt >> 1]
         path.depth = 0
         continue
       }
@@ -229,7 +300,17 @@ export class Erase {
         refAt = findChild(pool, node, key[at++])
         if (refAt === 0) return MISSING
       }
+      ref = u16[refAt >> 1]
     }
+  }
+
+  /** The slot of a route that was found, kept resident while it is at hand. */
+  #fetchRouted(slot: number): number {
+    const pool = this.#pool
+    if (this.#latch.isExclusive) pool.pin(slot)
+    const tick = pool.control[C_TICK]
+    if (pool.touch[slot] !== tick) pool.touch[slot] = tick
+    return slot
   }
 
   /** The slot of a blob; on the shared side EXCLUSIVE when it must be loaded. */
@@ -261,6 +342,6 @@ export class Erase {
   #cut(slot: number): void {
     this.slot = slot
     this.#emptied = this.#path.cut(slot << FRAME_SHIFT)
-    this.#pool.endWrite(slot)
+    this.#pool.endWrite(slot, this.#path.keptShape)
   }
 }

@@ -3,11 +3,13 @@
  * descent is optimistic, and the latch of the frame that changes proves that what was read of it still holds. On the
  * shared side the way to that frame cannot change; it was read from frames that were seen unchanged (I3).
  *
+ * Like a lookup, a put begins at the route to its key's directory where one is known, and compares by words.
+ *
  * Nothing is changed before the frame is known to have room for the worst case; when it has not, room is made and the
  * descent starts again, which takes the exclusive side.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_BLOBS, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import { FRAME_SHIFT, MAX_BLOBS, MAX_KEY, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
 import { EXCLUSIVE, type Latch, RETRY } from '../latch.ts'
 import {
   align8,
@@ -40,11 +42,14 @@ import {
   refOf,
 } from '../layout.ts'
 import { type Pool, ROOT_BLOB } from '../pool.ts'
+import { C_TICK } from '../shared.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { cloneSubtree } from './clone.ts'
 import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
-import { addChild, findChild, newNode4, nodeSize } from './node.ts'
+import { addChild, findChild, isFull, newNode4, nodeSize } from './node.ts'
+import { MAX_WAY, type RouteCache } from './route-cache.ts'
 import { makeRoom } from './spillover.ts'
+import { sameBytes } from './words.ts'
 
 /** Outcomes of an insertion. */
 export const REPLACED = 0
@@ -61,14 +66,25 @@ const RECORD = 0
 const CROSSING = 1
 const COPY = 2
 
+/** In the place of a reference's position: the node is that of a route, and it is not known by which one it hangs. */
+const UNKNOWN = 0
+
+/** Bytes of the longest name below which something is hung. */
+export const LONGEST = 2 * (MAX_KEY + MAX_PREFIX)
+
 /** On the shared side: how often a change starts again before it asks for the gate. */
 const MAX_ATTEMPTS = 64
 
 export class Insert {
   readonly #pool: Pool
   readonly #latch: Latch
+  readonly #routes: RouteCache | undefined
+  readonly #i32: Int32Array
+  readonly #bytes: DataView
   #kind = RECORD
-  #key: Uint8Array = new Uint8Array(0)
+  /** What is inserted, in memory of this object's own: four more bytes can be read behind it. */
+  readonly #key = new Uint8Array(LONGEST + 4)
+  readonly #keyBytes = new DataView(this.#key.buffer)
   #end = 0
   #value: Uint8Array = new Uint8Array(0)
   #valueAt = 0
@@ -79,9 +95,12 @@ export class Insert {
   #graft = 0
   #graftSize = 0
 
-  constructor(pool: Pool, latch: Latch) {
+  constructor(pool: Pool, latch: Latch, routes?: RouteCache) {
     this.#pool = pool
     this.#latch = latch
+    this.#routes = routes
+    this.#i32 = new Int32Array(pool.u8.buffer)
+    this.#bytes = new DataView(pool.u8.buffer)
   }
 
   /**
@@ -125,12 +144,18 @@ export class Insert {
   }
 
   #run(key: Uint8Array, at: number, length: number): number {
-    this.#key = key
-    this.#end = at + length
+    copyBytes(key, at, this.#key, 0, length)
+    this.#end = length
+    let routes = this.#kind === RECORD ? this.#routes : undefined
     for (let attempt = 0; ; attempt++) {
-      const outcome = this.#descend(at)
+      const outcome = this.#descend(routes)
+      if (outcome >= 0) {
+        if (routes !== undefined && routes.wanted >= 0) routes.keep(this.#keyBytes)
+        return outcome
+      }
       if (outcome !== RETRY) return outcome
-      // Room was made or the frame moved; on the shared side, somebody else changed it.
+      // Room was made or the frame moved; on the shared side, somebody else changed it. Or the route was too short.
+      routes = undefined
       if (!this.#latch.isExclusive && attempt === MAX_ATTEMPTS) return EXCLUSIVE
     }
   }
@@ -158,66 +183,117 @@ export class Insert {
     throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${this.#pool.blobOf[slot]} holds a malformed node`)
   }
 
-  /** One descent, long and flat on purpose. */
-  #descend(at: number): number {
+  /** The slot of the route that was found. */
+  #fetchRouted(slot: number): number {
     const pool = this.#pool
-    const { u8, u16, u32 } = pool
+    if (this.#latch.isExclusive) {
+      pool.unpinAll()
+      pool.pin(slot)
+    }
+    const tick = pool.control[C_TICK]
+    if (pool.touch[slot] !== tick) pool.touch[slot] = tick
+    return slot
+  }
+
+  /** One descent, long and flat on purpose. */
+  #descend(routes: RouteCache | undefined): number {
+    const pool = this.#pool
+    const { u8, u16 } = pool
+    const i32 = this.#i32
+    const bytes = this.#bytes
     const end = this.#end
     const key = this.#key
-    let slot = this.#fetch(ROOT_BLOB)
-    let version = Atomics.load(pool.version, slot)
-    if ((version & 1) !== 0) return RETRY
-    let base = slot << FRAME_SHIFT
-    let refAt = base + H_ROOT
+    const keyBytes = this.#keyBytes
+    let at = 0
+    let slot = 0
+    let version = 0
+    let base = 0
+    let refAt = UNKNOWN
+    let ref = 0
+    /** The way to note: nodes with no more bytes above them. */
+    let way = -1
+    let isRun = false
+    if (routes?.find(keyBytes, end)) {
+      slot = this.#fetchRouted(routes.slot)
+      version = routes.version
+      base = slot << FRAME_SHIFT
+      ref = routes.ref
+      at = routes.depth
+    } else {
+      slot = this.#fetch(ROOT_BLOB)
+      version = Atomics.load(pool.version, slot)
+      if ((version & 1) !== 0) return RETRY
+      base = slot << FRAME_SHIFT
+      refAt = base + H_ROOT
+      ref = u16[refAt >> 1]
+      if (routes !== undefined) way = routes.wanted
+    }
     for (;;) {
-      const ref = u16[refAt >> 1]
       if (ref === 0) return this.#fillEmpty(slot, version, refAt - base, at)
       const node = base + offsetOf(ref)
-      switch (u8[node]) {
-        case LEAF: {
-          const suffix = u16[(node + LEAF_SUFFIX) >> 1]
-          const start = node + u16[(node + LEAF_KEY_START) >> 1]
-          const shared = commonLength(u8, start, key, at, Math.min(suffix, end - at))
-          if (shared === suffix && shared === end - at) return this.#replace(slot, version, refAt - base, node - base)
-          return this.#splitLeaf(slot, version, refAt - base, node - base, at, shared)
+      const head = i32[node >> 2]
+      const kind = head & 255
+      if (kind === LEAF) {
+        const suffix = u16[(node + LEAF_SUFFIX) >> 1]
+        const start = node + (head >>> 16)
+        if (suffix === end - at && sameBytes(bytes, start, keyBytes, at, suffix)) {
+          return this.#replace(slot, version, refAt - base, node - base)
         }
-        case PREFIX: {
-          const n = u8[node + PREFIX_LENGTH]
-          if (n === 0) return this.#malformed(slot, version)
-          const shared = commonLength(u8, node + PREFIX_BYTES, key, at, Math.min(n, end - at))
-          if (shared < n) return this.#splitEdge(slot, version, refAt - base, node - base, at, shared)
-          at += n
+        if (refAt === UNKNOWN) return RETRY
+        const shared = commonLength(u8, start, key, at, Math.min(suffix, end - at))
+        // Torn, it may be the same by now.
+        if (shared === suffix && shared === end - at) return RETRY
+        return this.#splitLeaf(slot, version, refAt - base, node - base, at, shared)
+      }
+      if (at <= way) {
+        // Behind a run crossing the byte that led there counts once more (see `lookup.ts`).
+        if (isRun) isRun = false
+        else routes!.note(slot, ref, at)
+      }
+      if (kind === PREFIX || kind === BLOB) {
+        const n = (head >>> 8) & 255
+        if (kind === PREFIX && n === 0) return this.#malformed(slot, version)
+        const from = node + (kind === BLOB ? BLOB_BYTES : PREFIX_BYTES)
+        if (n > end - at || !sameBytes(bytes, from, keyBytes, at, n)) {
+          if (refAt === UNKNOWN) return RETRY
+          const shared = commonLength(u8, from, key, at, Math.min(n, end - at))
+          if (shared === n) return RETRY
+          return this.#splitEdge(slot, version, refAt - base, node - base, at, shared)
+        }
+        // The edge of a directory leads all its keys to the same node.
+        if (at <= way && at + n <= MAX_WAY) way = Math.max(way, at + n)
+        at += n
+        if (kind === PREFIX) {
           refAt = node + PREFIX_CHILD
-          break
+          ref = head >>> 16
+          continue
         }
-        case BLOB: {
-          const n = u8[node + BLOB_LENGTH]
-          const shared = commonLength(u8, node + BLOB_BYTES, key, at, Math.min(n, end - at))
-          if (shared < n) return this.#splitEdge(slot, version, refAt - base, node - base, at, shared)
-          at += n - u8[node + BLOB_RUN]
-          const blob = u32[(node + BLOB_CHILD) >> 2]
-          if (!this.#unchanged(slot, version)) return RETRY
-          slot = this.#fetch(blob)
-          if (slot < 0) return slot
-          version = Atomics.load(pool.version, slot)
-          if ((version & 1) !== 0) return RETRY
-          base = slot << FRAME_SHIFT
-          refAt = base + H_ROOT
-          break
-        }
-        default: {
-          if (u8[node] < NODE4 || u8[node] > NODE256) return this.#malformed(slot, version)
-          if (at === end) {
-            refAt = node + INNER_TERMINAL
-            if (u16[refAt >> 1] === 0) return this.#fillEmpty(slot, version, refAt - base, at)
-            break
-          }
+        isRun = u8[node + BLOB_RUN] !== 0
+        if (isRun) at--
+        const blob = i32[(node + BLOB_CHILD) >> 2] >>> 0
+        if (!this.#unchanged(slot, version)) return RETRY
+        slot = this.#fetch(blob)
+        if (slot < 0) return slot
+        version = Atomics.load(pool.version, slot)
+        if ((version & 1) !== 0) return RETRY
+        base = slot << FRAME_SHIFT
+        refAt = base + H_ROOT
+      } else {
+        if (kind < NODE4 || kind > NODE256) return this.#malformed(slot, version)
+        if (at === end) {
+          refAt = node + INNER_TERMINAL
+          if (head >>> 16 === 0) return this.#fillEmpty(slot, version, refAt - base, at)
+        } else {
           const child = findChild(pool, node, key[at])
-          if (child === 0) return this.#addBranch(slot, version, refAt - base, node - base, at)
+          if (child === 0) {
+            if (refAt === UNKNOWN && isFull(pool, node)) return RETRY
+            return this.#addBranch(slot, version, refAt - base, node - base, at)
+          }
           at++
           refAt = child
         }
       }
+      ref = u16[refAt >> 1]
     }
   }
 
@@ -278,7 +354,7 @@ export class Insert {
     if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     pool.u16[(base + refOffset) >> 1] = this.#place(base, at)
-    this.#latch.end(slot)
+    this.#latch.end(slot, true)
     return INSERTED
   }
 
@@ -307,7 +383,7 @@ export class Insert {
       u16[(base + refOffset) >> 1] = this.#place(base, this.#end - suffix)
       pool.abandon(base, old)
     }
-    this.#latch.end(slot, inPlace)
+    this.#latch.end(slot, true)
     return REPLACED
   }
 
@@ -334,7 +410,7 @@ export class Insert {
     }
     this.#branch(base, node, at + shared)
     u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
-    this.#latch.end(slot)
+    this.#latch.end(slot, true)
     return INSERTED
   }
 
@@ -380,8 +456,9 @@ export class Insert {
     if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     const ref = this.#place(base, at + 1)
+    const keepsShape = !isFull(pool, base + nodeOffset)
     addChild(pool, base, base + nodeOffset, base + refOffset, this.#key[at], ref)
-    this.#latch.end(slot)
+    this.#latch.end(slot, keepsShape)
     return INSERTED
   }
 }

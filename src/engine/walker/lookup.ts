@@ -245,13 +245,13 @@ export class Lookup {
     let base = slot << FRAME_SHIFT
     for (;;) {
       if (ref === 0) return this.#absent()
+      const node = base + offsetOf(ref)
+      const head = i32[node >> 2]
       if (at <= way) {
         // Behind a run crossing the byte that led there counts once more: keys with another one do not go through it.
         if (isRun) isRun = false
-        else routes!.note(slot, ref, at)
+        else if ((head & KIND) !== LEAF) routes!.note(slot, ref, at)
       }
-      const node = base + offsetOf(ref)
-      const head = i32[node >> 2]
       switch (head & KIND) {
         case LEAF: {
           const suffix = i32[(node + LEAF_SUFFIX) >> 2] & 0xffff

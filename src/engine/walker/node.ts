@@ -76,6 +76,13 @@ export function childCount(pool: Pool, node: number): number {
   return pool.u16[(node + NODE256_CHILDREN) >> 1] === 0 ? 0 : 256
 }
 
+/** Whether adding a child makes the node another one. */
+export function isFull(pool: Pool, node: number): boolean {
+  const n = pool.u8[node + INNER_COUNT]
+  const kind = pool.u8[node]
+  return kind === NODE4 ? n >= 4 : kind === NODE16 ? n >= 16 : kind === NODE48 && n >= 48
+}
+
 /** Whether the node at `node` is a run crossing (see layout.ts). */
 export function isRun(pool: Pool, node: number): boolean {
   return pool.u8[node] === BLOB && pool.u8[node + BLOB_RUN] === 1
@@ -101,11 +108,16 @@ export function findChild(pool: Pool, node: number, byte: number): number {
         if (u8[node + NODE4_KEYS + i] === byte) return node + NODE4_CHILDREN + i * 2
       }
       return 0
-    case NODE16:
-      for (let i = 0, n = u8[node + INNER_COUNT]; i < n; i++) {
+    case NODE16: {
+      const n = u8[node + INNER_COUNT]
+      // Names are often numbered: the children of neighbouring bytes stand side by side.
+      const guess = byte - u8[node + NODE16_KEYS]
+      if (guess >= 0 && guess < n && u8[node + NODE16_KEYS + guess] === byte) return node + NODE16_CHILDREN + guess * 2
+      for (let i = 0; i < n; i++) {
         if (u8[node + NODE16_KEYS + i] === byte) return node + NODE16_CHILDREN + i * 2
       }
       return 0
+    }
     case NODE48: {
       const i = u8[node + NODE48_INDEX + byte]
       return i === 0 ? 0 : node + NODE48_CHILDREN + (i - 1) * 2

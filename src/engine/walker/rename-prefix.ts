@@ -2,7 +2,7 @@
  * renamePrefix: cuts the subtree below one prefix and hangs it below another. Leaves hold only the key bytes below
  * their own depth, so none is touched; at most one frame's nodes are copied, however many keys lie below.
  */
-import { FRAME_SHIFT, MAX_KEY, MAX_PREFIX, MAX_VALUE } from '../../limits.ts'
+import { FRAME_SHIFT, MAX_VALUE } from '../../limits.ts'
 import {
   BLOB,
   BLOB_BYTES,
@@ -19,7 +19,7 @@ import { C_MOVES, C_RENAMES } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { cloneSubtree, measureSubtree } from './clone.ts'
 import type { Erase } from './erase.ts'
-import { ANY_VERSION, advanceLeaf, type Insert } from './insert.ts'
+import { ANY_VERSION, advanceLeaf, type Insert, LONGEST } from './insert.ts'
 import { leafValueLength, nodeAt, nodeSize } from './node.ts'
 
 /** A subtree of at most this many bytes is copied into its new frame; a larger one becomes a blob of its own. */
@@ -29,7 +29,7 @@ export class RenamePrefix {
   readonly #pool: Pool
   readonly #insert: Insert
   readonly #erase: Erase
-  readonly #key = new Uint8Array(2 * MAX_KEY + 2 * MAX_PREFIX)
+  readonly #key = new Uint8Array(LONGEST)
   readonly #value = new Uint8Array(MAX_VALUE)
 
   constructor(pool: Pool, insert: Insert, erase: Erase) {
@@ -66,14 +66,14 @@ export class RenamePrefix {
     const length = toLength + erase.edgeLength
     const isLeaf = pool.u8[node] === LEAF
     if (isLeaf && length + pool.u16[(node + LEAF_SUFFIX) >> 1] <= this.#key.length) {
-      this.#moveLeaf(from, fromAt, fromLength, length, node)
+      this.#moveLeaf(length, node)
       return true
     }
     if (pool.u8[node] === BLOB) {
       const blob = pool.u32[(node + BLOB_CHILD) >> 2]
       const rest = pool.u8[node + BLOB_LENGTH] - erase.matched
       copyBytes(pool.u8, node + BLOB_BYTES + erase.matched, this.#key, length, rest)
-      erase.cutSubtree(from, fromAt, fromLength, nodeSize(pool, node))
+      erase.cutSubtree(nodeSize(pool, node))
       this.#insert.hangBlob(this.#key, 0, length + rest, blob)
       return true
     }
@@ -85,7 +85,7 @@ export class RenamePrefix {
     if (isLeaf) advanceLeaf(pool, nodeAt(pool, copy, copy + H_ROOT), erase.matched)
     pool.beginWrite(slot)
     pool.endWrite(slot)
-    erase.cutSubtree(from, fromAt, fromLength, bytes)
+    erase.cutSubtree(bytes)
     if (bytes > INLINE_LIMIT) {
       this.#insert.hangBlob(this.#key, 0, length, blob)
     } else {
@@ -97,7 +97,7 @@ export class RenamePrefix {
   }
 
   /** One key below `from`: its leaf is written again under the new name, with its old version. */
-  #moveLeaf(from: Uint8Array, fromAt: number, fromLength: number, length: number, leaf: number): void {
+  #moveLeaf(length: number, leaf: number): void {
     const { u8, u16, u32 } = this.#pool
     const suffix = u16[(leaf + LEAF_SUFFIX) >> 1]
     const start = leaf + u16[(leaf + LEAF_KEY_START) >> 1]
@@ -107,7 +107,7 @@ export class RenamePrefix {
     copyBytes(u8, start + suffix, this.#value, 0, valueLength)
     const stamp = (leaf + LEAF_VERSION) >> 2
     const version = u32[stamp] + u32[stamp + 1] * 4294967296
-    this.#erase.cutSubtree(from, fromAt, fromLength, nodeSize(this.#pool, leaf))
+    this.#erase.cutSubtree(nodeSize(this.#pool, leaf))
     this.#insert.put(this.#key, 0, length + rest, this.#value, 0, valueLength, version, ANY_VERSION)
   }
 }
