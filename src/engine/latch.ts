@@ -19,7 +19,7 @@ export interface Latch {
   readonly isExclusive: boolean
   /** Makes the frame in `slot`, seen at `version`, changeable; returns the slot where it is now, RETRY or EXCLUSIVE. */
   begin(slot: number, version: number): number
-  /** `keepsShape`: every node of the frame is where it was. */
+  /** `keepsShape`: every node of the frame but leaves is where it was. */
   end(slot: number, keepsShape?: boolean): void
 }
 

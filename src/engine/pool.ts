@@ -76,7 +76,7 @@ export class Pool {
   readonly dirty: Int32Array
   readonly cut: Int32Array
   readonly touch: Int32Array
-  /** Bumped before the version becomes even again, unless all that is left where it was: nodes, and the blob itself. */
+  /** Bumped before the version becomes even again, unless all that is left where it was: nodes other than leaves, and the blob itself. */
   readonly shape: Int32Array
   /** Pool slot + 1 of a resident blob, else 0. */
   readonly slotOf: Int32Array
@@ -185,7 +185,7 @@ export class Pool {
     Atomics.add(this.version, slot, 1)
   }
 
-  /** Ends a change of the frame. `keepsShape`: every node is where it was. */
+  /** Ends a change of the frame. `keepsShape`: every node but leaves is where it was. */
   endWrite(slot: number, keepsShape = false): void {
     const base = slot << FRAME_SHIFT
     this.u32[(base + H_SEQ) >> 2] = this.seq >>> 0
@@ -514,6 +514,18 @@ export class Pool {
     if (dead >= DEAD_BYTES || u32[(base + H_USED) >> 2] - dead <= DATA_START + SPARSE_BYTES) {
       this.noteBlob(u32[(base + H_BLOB) >> 2])
     }
+  }
+
+  /** As {@link abandon}, for one node at `node`: the last one of a plain frame gives its bytes back. */
+  release(base: number, node: number, size: number): void {
+    const { u32 } = this
+    const used = (base + H_USED) >> 2
+    if (node - base + size !== u32[used] || u32[(base + H_LEAVES) >> 2] !== 0) {
+      this.abandon(base, size)
+      return
+    }
+    u32[used] -= size
+    if (u32[used] - u32[(base + H_DEAD) >> 2] <= DATA_START + SPARSE_BYTES) this.noteBlob(u32[(base + H_BLOB) >> 2])
   }
 
   /** Bytes of the nodes of the frame at `base`. */

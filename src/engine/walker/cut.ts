@@ -47,7 +47,7 @@ export class Cut {
     for (let i = this.depth - 1; ; i--) {
       const node = base + this.nodes[i]
       const refAt = base + this.refs[i]
-      pool.abandon(base, nodeSize(pool, node))
+      pool.release(base, node, nodeSize(pool, node))
       if (i === 0) {
         u16[refAt >> 1] = 0
         return true
@@ -88,7 +88,7 @@ export class Cut {
     if (ways(pool, node) !== 1) return
     if (children === 0) {
       u16[refAt >> 1] = terminal
-      pool.abandon(base, nodeSize(pool, node))
+      pool.release(base, node, nodeSize(pool, node))
       return
     }
     const edge = this.edge

@@ -1,10 +1,10 @@
 /**
- * Routes of one thread: for the directories that were looked up in, the node through which their keys go, so that a lookup
- * begins there instead of at the root. A directory is a key up to its last `/`; only how well this works depends on that.
+ * Routes of one thread: for the directories that were looked up or changed in, the node through which their keys go, so that
+ * a descent begins there instead of at the root. A directory is a key up to its last `/`; only how well this works depends on that.
  *
  * A route is believed while no subtree was renamed (C_MOVES) and its frame has kept its shape, asked in this order after
- * the frame's version was read (I43). Putting another value in place of one keeps the shape. The bytes of the way are
- * compared, so hashes that collide cost a miss. Memory is fixed, and nothing is allocated.
+ * the frame's version was read (I43). Leaves come and go without changing the shape: no route names one. The bytes of the
+ * way are compared, so hashes that collide cost a miss. Memory is fixed, and nothing is allocated.
  */
 import type { Pool } from '../pool.ts'
 import { C_MOVES } from '../shared.ts'
