@@ -3,7 +3,7 @@
  * existing records, on a tiny pool, across checkpoints, reopening and a crash. HOLTFS_LOAD_KEYS for longer runs.
  */
 import test from 'ava'
-import { type LoadEntry, openStore, type Tree } from '../../src/index.ts'
+import { type LoadEntry, openStore, openTree, type Tree } from '../../src/index.ts'
 import { type Random, seededRandom } from '../support/random.ts'
 import { assertHolds, copyOf, emptyDirectory, FRAME, SEED, SMALL, withStore } from './store-fixture.ts'
 
@@ -228,4 +228,21 @@ test('a load into memory, and one that the pool cannot hold', t => {
   t.throws(() => store.tree.load(endless()), { code: 'HOLT_FULL' })
   t.deepEqual(store.tree.check().problems, [])
   t.is(store.tree.put('still', 'usable'), store.tree.stats().lastSeq)
+})
+
+test('room is made for a subtree that is hung below many small ones in a frame that is far from full', t => {
+  const tree = openTree(undefined, { poolBytes: 32 * FRAME })
+  const expected = new Map<string, number>()
+  for (let i = 0; i < 200; i++) {
+    const key = `${String.fromCharCode(i < 100 ? i : i + 1)}/record`
+    tree.put(Buffer.from(key, 'latin1'), Buffer.alloc(1720, i))
+    expected.set(key, i)
+  }
+  const entries = Array.from({ length: 10 }, (_, i) => ({ key: `${String.fromCharCode(100)}/record-${i}`, n: i }))
+  tree.load(entries.map(({ key, n }) => ({ key: Buffer.from(key, 'latin1'), value: Buffer.alloc(17_500, n) })))
+  for (const { key, n } of entries) expected.set(key, n)
+  for (const [key, n] of expected) t.is(tree.get(Buffer.from(key, 'latin1'))?.[0], n, key)
+  t.true(tree.stats().blobs <= 3, `${tree.stats().blobs} blobs`)
+  t.deepEqual(tree.check().problems, [])
+  tree.close()
 })

@@ -202,19 +202,24 @@ function chooseVictim(pool: Pool, base: number): number {
   return hangAt[best]
 }
 
-/** Sets {@link run} to the neighbouring subtrees whose bytes together come nearest the target; returns those bytes. */
+/**
+ * Sets {@link run} to the neighbouring subtrees whose bytes together come nearest the target; returns those bytes. In a
+ * frame that is not full, where something large is to be inserted, less is moved: whoever moves everything gains nothing.
+ */
 function chooseRun(pool: Pool, base: number, nodes: number): number {
+  const target = Math.min(TARGET, Math.floor(bytes[0] * 0.6))
+  const most = Math.min(MOST, Math.floor(bytes[0] * 0.85))
   let best = 0
   let start = 0
   let sum = 0
   for (let i = 1; i <= nodes; i++) {
     const mayMove =
-      i < nodes && edgeByte[i] !== NO_BYTE && bytes[i] <= MOST && pool.u8[nodeAt(pool, base, hangAt[i])] !== BLOB
-    if (mayMove && start > 0 && parent[i] === parent[start] && sum < TARGET && sum + bytes[i] <= MOST) {
+      i < nodes && edgeByte[i] !== NO_BYTE && bytes[i] <= most && pool.u8[nodeAt(pool, base, hangAt[i])] !== BLOB
+    if (mayMove && start > 0 && parent[i] === parent[start] && sum < target && sum + bytes[i] <= most) {
       sum += bytes[i]
       continue
     }
-    if (start > 0 && i - start > 1 && Math.abs(sum - TARGET) < Math.abs(best - TARGET)) {
+    if (start > 0 && i - start > 1 && Math.abs(sum - target) < Math.abs(best - target)) {
       best = sum
       run.node = parent[start]
       run.first = edgeByte[start]
