@@ -77,7 +77,10 @@ export class RealMount {
     made.add(this)
   }
 
+  /** With as many workers as HOLTFS_WORKERS says, unless the options say it. */
   async mount(...options: string[]): Promise<void> {
+    const workers = process.env.HOLTFS_WORKERS
+    if (workers !== undefined && !options.includes('--workers')) options.push('--workers', workers)
     await expectSilence('mount', this.store, this.path, ...options)
   }
 

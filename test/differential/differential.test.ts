@@ -1,0 +1,56 @@
+/**
+ * Every script in `scripts/` sees the same on a mount of ours as on a plain directory of this machine: ext4 on a loop device, or
+ * tmpfs where that cannot be had. What is meant to differ stands in the script with its reason, and must differ.
+ * HOLTFS_WORKERS is the number of workers, HOLTFS_PLAIN another directory to compare with.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import anyTest, { type ExecutionContext } from 'ava'
+import { canMount, cleanUp, PROJECT, program, RealMount, succeed } from '../mount/real-mount.ts'
+import { PlainDirectory } from './plain-directory.ts'
+import type { Difference, Outcome } from './scene.ts'
+
+const test = canMount ? anyTest.serial : anyTest.serial.skip
+const SCRIPTS = join(PROJECT, 'test/differential/scripts')
+
+let mount: RealMount
+let plain: PlainDirectory
+
+anyTest.before(async t => {
+  if (!canMount) return
+
+  mount = new RealMount('differential')
+  await mount.mount()
+  plain = await PlainDirectory.make(mount.directory)
+  t.log(`compared with ${plain.kind}`)
+})
+anyTest.after.always(async () => {
+  await plain?.remove()
+  await cleanUp()
+})
+
+for (const file of readdirSync(SCRIPTS).sort()) {
+  test(file.replace('.ts', ''), async t => {
+    const argv = program('../differential/run-script.ts', join(SCRIPTS, file), plain.path, mount.path)
+    const { outcomes, differences } = JSON.parse(await succeed(...argv))
+    compare(t, outcomes[0], outcomes[1], differences)
+  })
+}
+
+test('and the store is sound afterwards', async t => {
+  await mount.umount()
+  await mount.check()
+  t.pass()
+})
+
+function compare(t: ExecutionContext, plainly: Outcome[], ours: Outcome[], differences: Difference[]): void {
+  t.true(plainly.length > 0)
+  t.is(new Set(plainly.map(([step]) => step)).size, plainly.length, 'every step has a name of its own')
+  const expected = new Map(plainly)
+  for (const { step, holtfs } of differences) {
+    t.true(expected.has(step), `there is a step ${step}`)
+    t.notDeepEqual(expected.get(step), holtfs, `${step} does differ`)
+    expected.set(step, holtfs)
+  }
+  t.deepEqual(ours, [...expected])
+}
