@@ -2,7 +2,6 @@
  * Attributes: getattr, setattr without a size (truncate.ts has those), and the rules by which a change is applied to an
  * inode record. Who may change what is the kernel's business (default_permissions).
  */
-import { dropPrivileges } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import type { FsContext } from './context.ts'
 import { ENOENT } from './errno.ts'
@@ -20,6 +19,7 @@ import {
   SET_SIZE,
   SET_UID,
 } from './operations.ts'
+import { dropPrivileges } from './publication.ts'
 
 export class Attributes {
   readonly #context: FsContext

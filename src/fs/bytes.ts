@@ -12,16 +12,9 @@ import { MAX_INLINE } from '../limits.ts'
 import type { Allocation } from './allocation.ts'
 import type { FsContext } from './context.ts'
 import { EFBIG, EINVAL, EISDIR, ENOENT, EROFS, hostErrno } from './errno.ts'
-import { DATA_FILE, DATA_INLINE, InodeRecord, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from './inode.ts'
-import { NS_INLINE } from './keys.ts'
+import { DATA_FILE, DATA_INLINE, InodeRecord, S_IFREG } from './inode.ts'
 import type { Caller } from './operations.ts'
-
-/** Largest file: sizes and offsets are exact JavaScript integers. */
-export const MAX_FILE_SIZE = Number.MAX_SAFE_INTEGER
-
-/** Bytes of the unit in which we reckon that the host allocates, and the same in the 512-byte units of st_blocks. */
-const HOST_BLOCK = 4096
-const HOST_BLOCKS = HOST_BLOCK / 512
+import { inlineBlocks, MAX_FILE_SIZE, type Publication, touchWritten } from './publication.ts'
 
 /** Bytes move between tree and host only when somebody truncates or writes meanwhile: so often a read looks again. */
 const READ_ATTEMPTS = 1000
@@ -31,12 +24,14 @@ const LOOP_COPY = 64
 export class Bytes {
   readonly #context: FsContext
   readonly #allocation: Allocation
+  readonly #publication: Publication
   readonly #inode = new InodeRecord()
   readonly #inline = new Uint8Array(MAX_INLINE)
 
-  constructor(context: FsContext, allocation: Allocation) {
+  constructor(context: FsContext, allocation: Allocation, publication: Publication) {
     this.#context = context
     this.#allocation = allocation
+    this.#publication = publication
   }
 
   open(ino: number, flags: number): number {
@@ -115,30 +110,21 @@ export class Bytes {
     const { shared } = this.#context
     shared.lock(ino)
     try {
-      return this.#writeLocked(caller, ino, offset, data)
+      return this.writeLocked(caller, ino, offset, data)
     } finally {
       shared.unlock(ino)
     }
   }
 
-  #writeLocked(caller: Caller, ino: number, offset: number, data: Uint8Array): number {
+  /** As {@link write}, for a caller that has checked the range and holds the inode's lock. */
+  writeLocked(caller: Caller, ino: number, offset: number, data: Uint8Array): number {
     const inode = this.#inode
     if (!this.#context.readInode(ino, inode)) return -ENOENT
     if (inode.isDirectory) return -EISDIR
     if (inode.type !== S_IFREG) return -EINVAL
-    if (inode.dataKind !== DATA_FILE) {
-      return offset + data.length <= MAX_INLINE
-        ? this.#writeInline(caller, ino, offset, data)
-        : this.#moveOut(caller, ino, offset, data)
-    }
-    try {
-      // Also where the write covers the remains: a power cut may take it and bring them back.
-      if (offset + data.length > inode.size) this.#allocation.cutTail(inode.dataId, inode.size)
-      this.#context.data.write(inode.dataId, data, 0, data.length, offset)
-    } catch (error) {
-      return hostErrno(error)
-    }
-    return this.#publish(caller, ino, offset, data.length, inode.dataId)
+    return inode.dataKind !== DATA_FILE && offset + data.length <= MAX_INLINE
+      ? this.#writeInline(caller, ino, offset, data)
+      : this.#writeHost(caller, offset, data)
   }
 
   #writeInline(caller: Caller, ino: number, offset: number, data: Uint8Array): number {
@@ -155,7 +141,7 @@ export class Bytes {
       inode.dataKind = DATA_INLINE
       inode.size = size
       inode.blocks = inlineBlocks(size)
-      this.#touchWritten(caller)
+      touchWritten(context, caller, inode)
       context.stageInline(ino, this.#inline, size)
       context.stageInode(inode)
       return context.conclude(data.length)
@@ -164,59 +150,24 @@ export class Bytes {
     }
   }
 
-  /** Moves an inline file to a data file of its own, together with the write that outgrew the tree. */
-  #moveOut(caller: Caller, ino: number, offset: number, data: Uint8Array): number {
-    const context = this.#context
+  #writeHost(caller: Caller, offset: number, data: Uint8Array): number {
+    const publication = this.#publication
+    const inode = this.#inode
+    const { length } = data
     let id: number
     try {
-      id = this.#allocation.create()
+      id = publication.open(inode, offset + length)
     } catch (error) {
       return hostErrno(error)
     }
+    let blocks: number
     try {
-      const stored = context.readInline(ino, this.#inline, 0)
-      if (stored > 0) context.data.write(id, this.#inline, 0, stored, 0)
-      context.data.write(id, data, 0, data.length, offset)
-      if (stored > 0 && context.inlinePromises.mayHold(ino)) context.data.sync(id)
+      this.#context.data.write(id, data, 0, length, offset)
+      blocks = publication.blocksAfterWrite(inode, id, offset, length)
     } catch (error) {
-      this.#allocation.discard(id)
-      return hostErrno(error)
+      return publication.abandon(inode, id, error)
     }
-    // A commit that throws may yet be found applied after a restart: then the file must still be there.
-    const result = this.#publish(caller, ino, offset, data.length, id)
-    if (result < 0) this.#allocation.discard(id)
-    return result
-  }
-
-  /** Commits that `length` bytes at `offset` are written in data file `id`. */
-  #publish(caller: Caller, ino: number, offset: number, length: number, id: number): number {
-    const context = this.#context
-    const inode = this.#inode
-    context.enter()
-    try {
-      if (!context.readInode(ino, inode)) return context.abandon(-ENOENT)
-      if (inode.dataKind !== DATA_FILE) {
-        if (inode.dataKind === DATA_INLINE) context.stageRemove(NS_INLINE, ino)
-        this.#allocation.stagePublish(id)
-        inode.dataKind = DATA_FILE
-        inode.dataId = id
-        inode.blocks = hostBlocks(inode.size)
-      }
-      inode.blocks = blocksAfterWrite(inode.size, inode.blocks, offset, length)
-      inode.size = Math.max(inode.size, offset + length)
-      this.#touchWritten(caller)
-      context.stageInode(inode)
-      return context.conclude(length)
-    } finally {
-      context.leave()
-    }
-  }
-
-  #touchWritten(caller: Caller): void {
-    const { seconds, nanoseconds } = this.#context.clock
-    this.#inode.setMtime(seconds, nanoseconds)
-    this.#inode.setCtime(seconds, nanoseconds)
-    if (caller.uid !== 0) dropPrivileges(this.#inode)
+    return publication.commit(caller, inode, id, offset + length, blocks, length)
   }
 
   fsync(ino: number): number {
@@ -255,31 +206,3 @@ export class Bytes {
 const MOVED = -0x7fffffff
 /** Stands for the data id of a file in the tree. */
 const NOT_IN_FILE = 0
-
-/** 512-byte units of an inline file. */
-export function inlineBlocks(size: number): number {
-  return Math.ceil(size / 512)
-}
-
-/** 512-byte units of a data file without holes. */
-export function hostBlocks(size: number): number {
-  return Math.ceil(size / HOST_BLOCK) * HOST_BLOCKS
-}
-
-/**
- * Blocks of a data file after a write, reckoned without asking the host: exact for a file without holes, an estimate
- * that never exceeds the size for one with holes.
- */
-function blocksAfterWrite(size: number, blocks: number, offset: number, length: number): number {
-  const end = offset + length
-  const full = hostBlocks(Math.max(size, end))
-  if (offset <= size && blocks >= hostBlocks(size)) return full
-  return Math.min(full, blocks + hostBlocks(end) - Math.floor(offset / HOST_BLOCK) * HOST_BLOCKS)
-}
-
-/** What a write or chown takes from an executable: setuid, and setgid where the group may execute. */
-export function dropPrivileges(inode: InodeRecord): void {
-  const mode = inode.mode
-  if ((mode & (S_ISUID | S_ISGID)) === 0) return
-  inode.mode = mode & ~(S_ISUID | ((mode & S_IXGRP) !== 0 ? S_ISGID : 0))
-}

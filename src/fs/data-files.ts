@@ -9,8 +9,9 @@
  */
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../journal/sparse.ts'
 import type { Storage } from '../journal/storage.ts'
-import { isAbsent } from './errno.ts'
+import { isAbsent, isUnsupported } from './errno.ts'
 import { type FsShared, SharedState, W_CREATED, W_SYNCED } from './shared.ts'
 
 /** Descriptors that one thread keeps open. */
@@ -19,6 +20,8 @@ const MAX_DESCRIPTORS = 100
 const TOP = 256
 const STORE = 257
 const ABSENT = -1
+/** Bytes moved at a time where the host does not copy by itself. */
+const COPY_PIECE = 1 << 20
 
 export class DataFiles {
   readonly #storage: Storage
@@ -65,6 +68,67 @@ export class DataFiles {
   cut(id: number, length: number): void {
     const fd = this.#open(id)
     if (fd !== ABSENT && this.#storage.size(fd) > length) this.#storage.truncate(fd, length)
+  }
+
+  /** Bytes that the host file takes on the medium. */
+  allocated(id: number): number {
+    const fd = this.#open(id)
+    return fd === ABSENT ? 0 : this.#storage.allocated(fd)
+  }
+
+  /** fallocate(2) on the host file, with the FALLOC_* bits of sparse.ts. */
+  allocate(id: number, mode: number, position: number, length: number): void {
+    let fd = this.#open(id)
+    if (fd === ABSENT) fd = this.#create(id)
+    this.#storage.allocate(fd, mode, position, length)
+  }
+
+  /** Makes these bytes zeros, without the space they take where the host can do that. Never extends the host file. */
+  clear(id: number, position: number, length: number): void {
+    const fd = this.#open(id)
+    if (fd === ABSENT) return
+    try {
+      this.#storage.allocate(fd, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, position, length)
+    } catch (error) {
+      if (!isUnsupported(error)) throw error
+      this.#writeZeros(fd, position, Math.min(position + length, this.#storage.size(fd)))
+    }
+  }
+
+  #writeZeros(fd: number, from: number, end: number): void {
+    const zeros = new Uint8Array(Math.max(0, Math.min(COPY_PIECE, end - from)))
+    for (let at = from; at < end; at += zeros.length) {
+      this.#storage.write(fd, zeros, 0, Math.min(zeros.length, end - at), at)
+    }
+  }
+
+  /** The first byte at or behind `position` in a hole (the end is one) or with data; -1 when there is none. */
+  seek(id: number, position: number, hole: boolean): number {
+    const fd = this.#open(id)
+    return fd === ABSENT ? -1 : this.#storage.seek(fd, position, hole)
+  }
+
+  /** Copies from one host file to another (or the same: ranges apart), inside the host where that is possible. */
+  copy(from: number, fromPosition: number, to: number, toPosition: number, length: number): number {
+    let target = this.#open(to)
+    if (target === ABSENT) target = this.#create(to)
+    const source = this.#open(from)
+    if (source === ABSENT) return 0
+    try {
+      return this.#storage.copyRange(source, fromPosition, target, toPosition, length)
+    } catch (error) {
+      if (!isUnsupported(error)) throw error
+    }
+    const piece = new Uint8Array(Math.min(length, COPY_PIECE))
+    const got = this.#storage.read(source, piece, 0, piece.length, fromPosition)
+    this.#storage.write(target, piece, 0, got, toPosition)
+    return got
+  }
+
+  /** Gives back what is reserved behind the end of the host file. */
+  trim(id: number): void {
+    const fd = this.#open(id)
+    if (fd !== ABSENT) this.#storage.truncate(fd, this.#storage.size(fd))
   }
 
   /** Whether this thread has used the file lately. */

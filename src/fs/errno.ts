@@ -14,7 +14,10 @@ export const {
   ENAMETOOLONG,
   ENOENT,
   ENOTDIR,
+  ENODEV,
   ENOTEMPTY,
+  ENXIO,
+  EOPNOTSUPP,
   EPERM,
   EROFS,
 } = constants.errno
@@ -29,4 +32,10 @@ export function hostErrno(error: unknown): number {
 /** Whether a host call failed because the file does not exist. */
 export function isAbsent(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT'
+}
+
+/** Whether the host has no such call, or not for these files. */
+export function isUnsupported(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'EOPNOTSUPP' || code === 'ENOTSUP' || code === 'ENOSYS' || code === 'EXDEV' || code === 'EINVAL'
 }

@@ -11,6 +11,7 @@ import { Allocation } from './allocation.ts'
 import { Attributes } from './attributes.ts'
 import { Bytes } from './bytes.ts'
 import { FsContext } from './context.ts'
+import { CopyRange } from './copy-range.ts'
 import type { DataFiles } from './data-files.ts'
 import { Directories } from './directory.ts'
 import { EROFS, hostErrno } from './errno.ts'
@@ -27,6 +28,8 @@ import {
   SET_SIZE,
 } from './operations.ts'
 import { Orphans } from './orphans.ts'
+import { Publication } from './publication.ts'
+import { Ranges } from './ranges.ts'
 import { Renames } from './rename.ts'
 import type { FsShared } from './shared.ts'
 import { Truncation } from './truncate.ts'
@@ -51,6 +54,8 @@ export class FileSystem implements Operations {
   readonly #directories: Directories
   readonly #bytes: Bytes
   readonly #truncation: Truncation
+  readonly #ranges: Ranges
+  readonly #copyRange: CopyRange
   readonly #orphans: Orphans
 
   constructor(metadata: Metadata, data: DataFiles, shared: FsShared, options: FileSystemOptions) {
@@ -62,8 +67,11 @@ export class FileSystem implements Operations {
     this.#names = new Names(context)
     this.#renames = new Renames(context)
     this.#directories = new Directories(context)
-    this.#bytes = new Bytes(context, this.#allocation)
-    this.#truncation = new Truncation(context, this.#allocation)
+    const publication = new Publication(context, this.#allocation)
+    this.#bytes = new Bytes(context, this.#allocation, publication)
+    this.#truncation = new Truncation(context, this.#allocation, publication)
+    this.#ranges = new Ranges(context, publication)
+    this.#copyRange = new CopyRange(context, this.#bytes, publication)
     this.#orphans = new Orphans(context, this.#allocation)
   }
 
@@ -180,6 +188,26 @@ export class FileSystem implements Operations {
 
   write(caller: Caller, ino: number, offset: number, data: Uint8Array): number {
     return this.#bytes.write(caller, ino, offset, data)
+  }
+
+  fallocate(caller: Caller, ino: number, mode: number, offset: number, length: number): number {
+    return this.#ranges.fallocate(caller, ino, mode, offset, length)
+  }
+
+  seek(ino: number, offset: number, whence: number): number {
+    return this.#ranges.seek(ino, offset, whence)
+  }
+
+  copyRange(
+    caller: Caller,
+    from: number,
+    fromOffset: number,
+    to: number,
+    toOffset: number,
+    length: number,
+    flags: number,
+  ): number {
+    return this.#copyRange.copy(caller, from, fromOffset, to, toOffset, length, flags)
   }
 
   /** A size is metadata too, so `dataOnly` saves nothing. */

@@ -105,6 +105,20 @@ export interface Operations {
   open(caller: Caller, ino: number, flags: number): number
   read(ino: number, offset: number, size: number, out: Uint8Array, at: number): number
   write(caller: Caller, ino: number, offset: number, data: Uint8Array): number
+  /** `mode` is that of fallocate(2); -EOPNOTSUPP for what it does not know. */
+  fallocate(caller: Caller, ino: number, mode: number, offset: number, length: number): number
+  /** lseek(2) with a `whence` of SEEK_DATA or SEEK_HOLE: the place found, or -ENXIO. */
+  seek(ino: number, offset: number, whence: number): number
+  /** As copy_file_range(2): may copy less than asked for, 0 only behind the end of the source. */
+  copyRange(
+    caller: Caller,
+    from: number,
+    fromOffset: number,
+    to: number,
+    toOffset: number,
+    length: number,
+    flags: number,
+  ): number
   fsync(ino: number, dataOnly: boolean): number
   release(ino: number): number
   /** Returns a directory handle, zero or more. */

@@ -6,28 +6,32 @@
 import { MAX_INLINE } from '../limits.ts'
 import type { Allocation } from './allocation.ts'
 import { applyChange } from './attributes.ts'
-import { hostBlocks, inlineBlocks, MAX_FILE_SIZE } from './bytes.ts'
 import type { FsContext } from './context.ts'
 import { EFBIG, EINVAL, EISDIR, ENOENT, hostErrno } from './errno.ts'
 import { DATA_FILE, DATA_INLINE, DATA_NONE, InodeRecord, S_IFREG } from './inode.ts'
 import { NS_INLINE } from './keys.ts'
 import type { AttributeChange, Caller } from './operations.ts'
+import { hostBlocks, inlineBlocks, MAX_FILE_SIZE, type Publication } from './publication.ts'
 
 const NO_ID = 0
 
 export class Truncation {
   readonly #context: FsContext
   readonly #allocation: Allocation
+  readonly #publication: Publication
   readonly #inode = new InodeRecord()
   readonly #inline = new Uint8Array(MAX_INLINE)
   /** Data file that was made for this request, or NO_ID. */
   #created = NO_ID
   /** Size before the request. */
   #before = 0
+  /** Whether the bytes were in a data file whose blocks do not follow from its size: it has holes, or reserved space. */
+  #wasUneven = false
 
-  constructor(context: FsContext, allocation: Allocation) {
+  constructor(context: FsContext, allocation: Allocation, publication: Publication) {
     this.#context = context
     this.#allocation = allocation
+    this.#publication = publication
   }
 
   /** Carries out a change that has SET_SIZE. */
@@ -41,8 +45,8 @@ export class Truncation {
       if (prepared < 0) return prepared
       const result = this.#commit(caller, ino, change)
       if (result < 0) return result
+      if (change.size <= this.#before) this.#freeTail()
       this.#inode.copyAttr(attr, at)
-      if (change.size < this.#before) this.#freeTail()
       return 0
     } catch (error) {
       return hostErrno(error)
@@ -53,11 +57,34 @@ export class Truncation {
 
   /** Gives the host its space back; where that fails, the next open or growth of the file does it. */
   #freeTail(): void {
-    if (this.#inode.dataKind !== DATA_FILE) return
+    const inode = this.#inode
+    if (inode.dataKind !== DATA_FILE) return
     try {
-      this.#allocation.cutTail(this.#inode.dataId, this.#inode.size)
+      this.#allocation.cutTail(inode.dataId, inode.size)
+      if (!this.#wasUneven) return
+      this.#context.data.trim(inode.dataId)
+      this.#correctBlocks(this.#publication.blocksOf(inode.dataId))
     } catch (error) {
       hostErrno(error)
+    }
+  }
+
+  /** Commits what is known of the blocks of an uneven file only now that it is cut. */
+  #correctBlocks(blocks: number): void {
+    const context = this.#context
+    const inode = this.#inode
+    if (blocks === inode.blocks) return
+    context.enter()
+    try {
+      if (!context.readInode(inode.ino, inode)) {
+        context.abandon(0)
+        return
+      }
+      inode.blocks = blocks
+      context.stageInode(inode)
+      context.conclude(0)
+    } finally {
+      context.leave()
     }
   }
 
@@ -70,6 +97,7 @@ export class Truncation {
     if (inode.type !== S_IFREG) return inode.isDirectory ? -EISDIR : -EINVAL
     this.#before = inode.size
     const fromHost = inode.dataKind === DATA_FILE
+    this.#wasUneven = fromHost && inode.blocks !== hostBlocks(inode.size)
     if (size <= MAX_INLINE) {
       const wanted = Math.min(size, inode.size)
       const got = fromHost ? context.data.read(inode.dataId, this.#inline, 0, wanted, 0) : this.#readInline(ino)
@@ -143,6 +171,6 @@ export class Truncation {
       inode.dataId = this.#created
       inode.blocks = hostBlocks(inode.size)
     }
-    inode.blocks = Math.min(inode.blocks, hostBlocks(size))
+    if (size <= this.#before) inode.blocks = Math.min(inode.blocks, hostBlocks(size))
   }
 }

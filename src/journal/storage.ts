@@ -19,7 +19,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { hostMapping } from './file-mapping.ts'
-import { punchHole } from './punch-hole.ts'
+import { allocate, copyRange, punchHole, seek } from './sparse.ts'
 
 /** Shared mappings of files. A store into one is in the file, as far as other users of this host can tell, at once. */
 export interface FileMapping {
@@ -51,6 +51,12 @@ export interface Storage {
   allocated(fd: number): number
   /** Gives the space of these bytes back; they read as zeros. Does nothing where the host cannot. */
   punch(fd: number, position: number, length: number): void
+  /** fallocate(2) with FALLOC_* bits of sparse.ts; EOPNOTSUPP where the host has no such mode. */
+  allocate(fd: number, mode: number, position: number, length: number): void
+  /** The first byte at or behind `position` in a hole (the file's end is one) or with data; -1 when there is none. */
+  seek(fd: number, position: number, hole: boolean): number
+  /** Copies inside the host, at most `length` bytes; returns how many, 0 behind the end of the source. */
+  copyRange(from: number, fromPosition: number, to: number, toPosition: number, length: number): number
   datasync(fd: number): void
   syncDirectory(path: string): void
   rename(from: string, to: string): void
@@ -83,6 +89,9 @@ export const hostStorage: Storage = {
   truncate: (fd, length) => ftruncateSync(fd, length),
   allocated: fd => fstatSync(fd).blocks * 512,
   punch: punchHole,
+  allocate,
+  seek,
+  copyRange,
   datasync: fd => fdatasyncSync(fd),
   syncDirectory(path) {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)

@@ -9,7 +9,7 @@ import type {
 } from '../../src/fs/operations.ts'
 import * as op from '../../src/fs/operations.ts'
 
-const { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY } = constants.errno
+const { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, ENOSYS } = constants.errno
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 const S_IFLNK = 0o120000
@@ -216,6 +216,18 @@ export class MemoryOperations implements Operations {
     }
     inode.data.set(data, offset)
     return data.length
+  }
+
+  fallocate(): number {
+    return -ENOSYS
+  }
+
+  seek(): number {
+    return -ENOSYS
+  }
+
+  copyRange(): number {
+    return -ENOSYS
   }
 
   fsync(): number {

@@ -10,7 +10,7 @@
  */
 import type { FileMapping, Storage } from '../../src/journal/storage.ts'
 
-export type StorageCall = Exclude<keyof Storage, 'close' | 'list' | 'size' | 'allocated' | 'mapping'> | 'map'
+export type StorageCall = Exclude<keyof Storage, 'close' | 'list' | 'size' | 'allocated' | 'seek' | 'mapping'> | 'map'
 
 export interface FailingOptions {
   /** The call that fails, counted from 1 over the kinds chosen; 0 (the default): none, until `failAt` is set. */
@@ -91,6 +91,20 @@ export class FailingStorage implements Storage {
   punch(fd: number, position: number, length: number): void {
     this.#count('punch')
     this.#inner.punch(fd, position, length)
+  }
+
+  allocate(fd: number, mode: number, position: number, length: number): void {
+    this.#count('allocate')
+    this.#inner.allocate(fd, mode, position, length)
+  }
+
+  seek(fd: number, position: number, hole: boolean): number {
+    return this.#inner.seek(fd, position, hole)
+  }
+
+  copyRange(from: number, fromPosition: number, to: number, toPosition: number, length: number): number {
+    this.#count('copyRange')
+    return this.#inner.copyRange(from, fromPosition, to, toPosition, length)
   }
 
   datasync(fd: number): void {

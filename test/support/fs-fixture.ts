@@ -179,6 +179,14 @@ export class FsFixture {
     return length < 0 ? length : out.subarray(10, 10 + length)
   }
 
+  fallocate(ino: number, mode: number, offset: number, length: number): number {
+    return this.fs.fallocate(this.caller, ino, mode, offset, length)
+  }
+
+  copyRange(from: number, fromOffset: number, to: number, toOffset: number, length: number): number {
+    return this.fs.copyRange(this.caller, from, fromOffset, to, toOffset, length, 0)
+  }
+
   truncate(ino: number, size: number): number | Attributes {
     return this.setattr(ino, 1 << 3, { size })
   }

@@ -2,6 +2,7 @@
  * The bytes of one file of PowerCutStorage: live bytes as programs see them, durable bytes as the medium has them, and
  * the 512-byte sectors in which they may differ.
  */
+import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, FALLOC_ZERO_RANGE } from '../../src/journal/sparse.ts'
 import type { Random } from './random.ts'
 
 const SECTOR = 512
@@ -82,6 +83,29 @@ export class PowerCutFile {
     this.#live.fill(0, position, end)
     this.#touch(position, end)
     for (let at = Math.ceil(position / SECTOR); (at + 1) * SECTOR <= end; at++) this.#holes.add(at)
+  }
+
+  /** As fallocate(2). What it makes of the file is as unsynced as what a write does. */
+  allocate(mode: number, position: number, length: number): void {
+    if ((mode & FALLOC_PUNCH_HOLE) !== 0) {
+      this.punch(position, length)
+      return
+    }
+    const end = position + length
+    if ((mode & FALLOC_KEEP_SIZE) === 0 && end > this.size) this.truncate(end)
+    if ((mode & FALLOC_ZERO_RANGE) === 0) return
+    const zeros = Math.min(end, this.size) - position
+    if (zeros > 0) this.write(new Uint8Array(zeros), 0, zeros, position)
+  }
+
+  /** The next byte in a hole, or that is not in one; -1 when there is none. */
+  seek(position: number, hole: boolean): number {
+    if (position >= this.size) return -1
+    let at = position
+    while (at < this.size && this.#holes.has(Math.floor(at / SECTOR)) !== hole)
+      at = (Math.floor(at / SECTOR) + 1) * SECTOR
+    if (at < this.size) return at
+    return hole ? this.size : -1
   }
 
   datasync(): void {

@@ -11,7 +11,7 @@
  * the medium may reorder all that was not separated by a sync. This object stays usable: crash it as often as you like,
  * with another seed each time. The result is a new PowerCutStorage, in which everything is durable.
  *
- * `freezeAt` is the number of the changing call (write, truncate, punch, datasync, syncDirectory, rename, unlink, mkdir, and
+ * `freezeAt` is the number of the changing call (write, truncate, punch, allocate, copyRange, datasync, syncDirectory, rename, unlink, mkdir, and
  * open when it creates or truncates) at which the power goes: that call and all later ones throw (code `EPOWER`) and
  * change nothing. So a test runs its work for n = 1, 2, … until it is not frozen, and crashes it each time.
  *
@@ -146,6 +146,24 @@ export class PowerCutStorage implements Storage {
     const file = this.#file(fd)
     this.#change()
     file.punch(position, length)
+  }
+
+  allocate(fd: number, mode: number, position: number, length: number): void {
+    const file = this.#file(fd)
+    this.#change()
+    file.allocate(mode, position, length)
+  }
+
+  seek(fd: number, position: number, hole: boolean): number {
+    return this.#file(fd).seek(position, hole)
+  }
+
+  copyRange(from: number, fromPosition: number, to: number, toPosition: number, length: number): number {
+    const bytes = new Uint8Array(length)
+    const n = this.#file(from).read(bytes, 0, length, fromPosition)
+    this.#change()
+    this.#file(to).write(bytes, 0, n, toPosition)
+    return n
   }
 
   datasync(fd: number): void {

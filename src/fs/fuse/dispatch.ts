@@ -119,6 +119,23 @@ export class Dispatcher {
         const rc = operations.write(request.caller, ino, request.u64(wire.WRITE_OFFSET), data)
         return rc < 0 ? reply.error(request, rc) : reply.written(request, rc)
       }
+      case wire.FUSE_FALLOCATE: {
+        const offset = request.u64(wire.FALLOCATE_OFFSET)
+        const length = request.u64(wire.FALLOCATE_LENGTH)
+        return this.#status(operations.fallocate(request.caller, ino, request.u32(wire.FALLOCATE_MODE), offset, length))
+      }
+      case wire.FUSE_LSEEK: {
+        const rc = operations.seek(ino, request.u64(wire.LSEEK_OFFSET), request.u32(wire.LSEEK_WHENCE))
+        return rc < 0 ? reply.error(request, rc) : reply.wide(request, rc)
+      }
+      case wire.FUSE_COPY_FILE_RANGE: {
+        const rc = this.#copyRange()
+        return rc < 0 ? reply.error(request, rc) : reply.written(request, rc)
+      }
+      case wire.FUSE_COPY_FILE_RANGE_64: {
+        const rc = this.#copyRange()
+        return rc < 0 ? reply.error(request, rc) : reply.wide(request, rc)
+      }
       case wire.FUSE_STATFS: {
         const rc = operations.statfs(this.#statistics)
         return rc < 0 ? reply.error(request, rc) : reply.statistics(request, this.#statistics)
@@ -144,6 +161,19 @@ export class Dispatcher {
       default:
         return reply.error(request, -ENOSYS)
     }
+  }
+
+  #copyRange(): number {
+    const request = this.#request
+    return this.#operations.copyRange(
+      request.caller,
+      request.ino,
+      request.u64(wire.COPY_OFFSET_IN),
+      request.u64(wire.COPY_NODE_OUT),
+      request.u64(wire.COPY_OFFSET_OUT),
+      request.u64(wire.COPY_LENGTH),
+      request.u64(wire.COPY_FLAGS),
+    )
   }
 
   #lookup(): number {

@@ -100,6 +100,12 @@ export class Reply implements DirectorySink {
     return this.#finish(request, 0, BODY + wire.WRITE_OUT_SIZE)
   }
 
+  /** One number of 64 bits: a place in a file, or a count of bytes. */
+  wide(request: Request, value: number): number {
+    this.#u64(BODY >> 2, value)
+    return this.#finish(request, 0, BODY + wire.WIDE_OUT_SIZE)
+  }
+
   statistics(request: Request, out: FilesystemStatistics): number {
     const w = BODY >> 2
     this.#words.fill(0, w, w + (wire.STATFS_OUT_SIZE >> 2))

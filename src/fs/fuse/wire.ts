@@ -58,6 +58,7 @@ export const FUSE_COPY_FILE_RANGE = 47
 export const FUSE_SYNCFS = 50
 export const FUSE_TMPFILE = 51
 export const FUSE_STATX = 52
+export const FUSE_COPY_FILE_RANGE_64 = 53
 
 /** INIT flags, the low word. */
 export const INIT_ASYNC_READ = 1 << 0
@@ -127,6 +128,16 @@ export const WRITE_OFFSET = 48
 export const WRITE_SIZE = 56
 export const WRITE_DATA = 80
 export const FSYNC_FLAGS = 48
+export const FALLOCATE_OFFSET = 48
+export const FALLOCATE_LENGTH = 56
+export const FALLOCATE_MODE = 64
+export const LSEEK_OFFSET = 48
+export const LSEEK_WHENCE = 56
+export const COPY_OFFSET_IN = 48
+export const COPY_NODE_OUT = 56
+export const COPY_OFFSET_OUT = 72
+export const COPY_LENGTH = 80
+export const COPY_FLAGS = 88
 
 /** Reply bodies, sizes in bytes. */
 export const ATTR_SIZE = 88
@@ -139,6 +150,8 @@ export const ATTR_OUT_ATTR = 16
 /** `struct fuse_open_out`: file handle, FOPEN_* flags, padding. */
 export const OPEN_OUT_SIZE = 16
 export const WRITE_OUT_SIZE = 8
+/** One u64: `fuse_lseek_out`, `fuse_copy_file_range_out`. */
+export const WIDE_OUT_SIZE = 8
 export const STATFS_OUT_SIZE = 80
 export const INIT_OUT_SIZE = 64
 /** `struct fuse_dirent` before its name: ino, cookie, name length, type. Each entry is padded to 8 bytes. */
