@@ -42,6 +42,7 @@ export class Attributes {
     try {
       if (!context.readInode(ino, inode)) return context.abandon(-ENOENT)
       applyChange(inode, change, caller, context.clock)
+      if ((change.valid & SET_MODE) !== 0) context.acls.stageMode(inode)
       context.stageInode(inode)
       context.conclude(0)
     } finally {

@@ -1,12 +1,13 @@
 /**
- * Verifies that dirents, inodes, inline data, orphans, counters and host files of a volume agree. For a store that
- * nobody changes meanwhile. Memory grows with the number of inodes, not with names: everything is streamed in key
- * order.
+ * Verifies that dirents, inodes, inline data, extended attributes, orphans, counters and host files of a volume agree.
+ * For a store that nobody changes meanwhile. Memory grows with the number of inodes, not with names: everything is
+ * streamed in key order.
  *
  * A data file that is missing or shorter than its inode is no damage in itself (holes, or bytes that were never synced
  * before a power cut); a missing one is still reported, because its bytes are.
  */
 import { DataReport } from './check-data.ts'
+import { XattrReport } from './check-xattrs.ts'
 import type { CounterBounds } from './counters.ts'
 import { readCounterBounds } from './counters.ts'
 import type { DataFiles } from './data-files.ts'
@@ -18,6 +19,7 @@ import {
   ALL_INODES,
   ALL_ORPHANS,
   ALL_RETIRED,
+  ALL_XATTRS,
   keyNumber,
   NO_KEY,
   NS_INODE,
@@ -65,6 +67,7 @@ class VolumeCheck {
   readonly #dirent = new Dirent()
   readonly #key = new Uint8Array(NUMBER_KEY)
   readonly #files: DataReport
+  readonly #xattrs: XattrReport
   #bounds: CounterBounds | undefined
   /** The parent of the dirent checked last: siblings follow one another. */
   #parentPrefix = new Uint8Array(0)
@@ -74,7 +77,9 @@ class VolumeCheck {
     this.#metadata = metadata
     this.#report = report
     this.#cursor = metadata.cursor()
-    this.#files = new DataReport(data, (code, message, ino) => this.#problem(code, message, ino))
+    const problem = (code: string, message: string, ino: number) => this.#problem(code, message, ino)
+    this.#files = new DataReport(data, problem)
+    this.#xattrs = new XattrReport(problem)
   }
 
   run(): void {
@@ -85,6 +90,8 @@ class VolumeCheck {
     this.#walk(ALL_INLINE, () => this.#checkInline())
     this.#walk(ALL_ORPHANS, () => this.#checkOrphan())
     this.#walk(ALL_RETIRED, () => this.#files.retired(keyNumber(this.#cursor.key)))
+    this.#walk(ALL_XATTRS, () => this.#xattrs.record(this.#cursor))
+    this.#xattrs.end()
     for (const [ino, seen] of this.#inodes) this.#checkInode(ino, seen)
     this.#files.compare(this.#bounds?.dataId ?? 0)
   }
@@ -112,6 +119,7 @@ class VolumeCheck {
         subdirectories: 0,
         orphan: false,
       })
+      this.#xattrs.inode(record)
       if (record.dataKind === DATA_FILE) this.#files.referenced(record.dataId, ino)
     })
   }

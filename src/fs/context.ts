@@ -3,6 +3,7 @@
  * and the exclusive section with its one rule that it is always left. One object a thread.
  */
 import { MAX_NAME } from '../limits.ts'
+import { AccessLists } from './access-lists.ts'
 import { Clock } from './clock.ts'
 import { Counters } from './counters.ts'
 import type { DataFiles } from './data-files.ts'
@@ -15,6 +16,7 @@ import { direntKey, KEY_BUFFER, NO_KEY, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_K
 import type { Metadata } from './metadata.ts'
 import { Namespace } from './namespace.ts'
 import { type FsShared, SharedState } from './shared.ts'
+import { XattrRecords } from './xattr-records.ts'
 
 const OUTSIDE = 0
 const INSIDE = 1
@@ -32,6 +34,8 @@ export class FsContext {
   readonly counters: Counters
   readonly namespace: Namespace
   readonly inlinePromises: InlinePromises
+  readonly xattrs: XattrRecords
+  readonly acls: AccessLists
   readonly #key = new Uint8Array(KEY_BUFFER)
   readonly #numberKey = new Uint8Array(NUMBER_KEY)
   readonly #emptiness
@@ -46,6 +50,8 @@ export class FsContext {
     this.counters = new Counters(metadata, this.shared)
     this.namespace = new Namespace(metadata, this.shared)
     this.inlinePromises = new InlinePromises(metadata, this.shared)
+    this.xattrs = new XattrRecords(metadata)
+    this.acls = new AccessLists(this.xattrs)
     this.#emptiness = metadata.cursor()
   }
 

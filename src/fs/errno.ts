@@ -4,6 +4,8 @@
 import { constants } from 'node:os'
 
 export const {
+  E2BIG,
+  EACCES,
   EBUSY,
   EEXIST,
   EFBIG,
@@ -12,13 +14,16 @@ export const {
   EISDIR,
   EMLINK,
   ENAMETOOLONG,
+  ENODATA,
   ENOENT,
+  ENOSPC,
   ENOTDIR,
   ENODEV,
   ENOTEMPTY,
   ENXIO,
   EOPNOTSUPP,
   EPERM,
+  ERANGE,
   EROFS,
 } = constants.errno
 

@@ -33,6 +33,7 @@ import { Ranges } from './ranges.ts'
 import { Renames } from './rename.ts'
 import type { FsShared } from './shared.ts'
 import { Truncation } from './truncate.ts'
+import { Xattrs } from './xattr.ts'
 
 /** Inodes that a volume can number. */
 const INODES = 2 ** 33
@@ -57,6 +58,7 @@ export class FileSystem implements Operations {
   readonly #ranges: Ranges
   readonly #copyRange: CopyRange
   readonly #orphans: Orphans
+  readonly #xattrs: Xattrs
 
   constructor(metadata: Metadata, data: DataFiles, shared: FsShared, options: FileSystemOptions) {
     const context = new FsContext(metadata, data, shared, options.readOnly)
@@ -73,6 +75,7 @@ export class FileSystem implements Operations {
     this.#ranges = new Ranges(context, publication)
     this.#copyRange = new CopyRange(context, this.#bytes, publication)
     this.#orphans = new Orphans(context, this.#allocation)
+    this.#xattrs = new Xattrs(context)
   }
 
   /** Creates the root directory, mode 0755, unless it exists. */
@@ -217,6 +220,22 @@ export class FileSystem implements Operations {
 
   release(_ino: number): number {
     return 0
+  }
+
+  getxattr(ino: number, name: Uint8Array, size: number, out: Uint8Array, at: number): number {
+    return this.#xattrs.getxattr(ino, name, size, out, at)
+  }
+
+  listxattr(caller: Caller, ino: number, size: number, out: Uint8Array, at: number): number {
+    return this.#xattrs.listxattr(caller, ino, size, out, at)
+  }
+
+  setxattr(ino: number, name: Uint8Array, value: Uint8Array, flags: number, killSetgid: boolean): number {
+    return this.#xattrs.setxattr(ino, name, value, flags, killSetgid)
+  }
+
+  removexattr(ino: number, name: Uint8Array): number {
+    return this.#xattrs.removexattr(ino, name)
   }
 
   opendir(_caller: Caller, ino: number): number {

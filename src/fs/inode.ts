@@ -5,17 +5,19 @@
  *    0 ino u64        48 atime ns u32      84 flags u32          104 btime s i64
  *    8 size u64       52 mtime ns u32      88 record version u8  112 parent ino u64   (directories)
  *   16 blocks u64     56 ctime ns u32      89 data kind u8       120 own name         (directories)
- *   24 atime s i64    60 mode u32          90 name length u16
- *   32 mtime s i64    64 nlink u32         92 btime ns u32
- *   40 ctime s i64    68 uid, 72 gid,      96 data id u64
- *                     76 rdev, 80 blksize
+ *   24 atime s i64    60 mode u32          90 name length u8
+ *   32 mtime s i64    64 nlink u32         91 xattrs u8
+ *   40 ctime s i64    68 uid, 72 gid,      92 btime ns u32
+ *                     76 rdev, 80 blksize  96 data id u64
  */
 import { HoltError } from '../errors.ts'
 import { MAX_NAME } from '../limits.ts'
 
 /** Bytes of the kernel's attribute structure at the front of the record. */
 export const ATTR_SIZE = 88
-const VERSION = 1
+/** Of records with a byte that says which extended attributes there are; before, that byte was zero. */
+const VERSION = 2
+const OLDEST_VERSION = 1
 const FIXED_SIZE = 112
 const NAME_AT = 120
 
@@ -23,6 +25,12 @@ const NAME_AT = 120
 export const DATA_NONE = 0
 export const DATA_INLINE = 1
 export const DATA_FILE = 2
+
+/** Which extended attributes an inode has: any; the two access control lists; file capabilities. */
+export const XATTR_ANY = 1
+export const XATTR_ACCESS = 2
+export const XATTR_DEFAULT = 4
+export const XATTR_CAPABILITY = 8
 
 export const S_IFMT = 0o170000
 export const S_IFSOCK = 0o140000
@@ -62,8 +70,9 @@ export class InodeRecord {
 
   /** Takes over `length` bytes that a store read into {@link bytes}. Throws HOLT_CORRUPT_DATA for no inode record. */
   loaded(length: number): void {
-    if (length < FIXED_SIZE || length > this.bytes.length || this.bytes[88] !== VERSION) {
-      throw new HoltError('HOLT_CORRUPT_DATA', `an inode record of ${length} bytes, version ${this.bytes[88]}`)
+    const version = this.bytes[88]
+    if (length < FIXED_SIZE || length > this.bytes.length || version < OLDEST_VERSION || version > VERSION) {
+      throw new HoltError('HOLT_CORRUPT_DATA', `an inode record of ${length} bytes, version ${version}`)
     }
     this.length = length
   }
@@ -151,6 +160,15 @@ export class InodeRecord {
     this.#setWide(96, value)
   }
 
+  /** XATTR_* bits: a file without extended attributes is known by its inode. */
+  get xattrs(): number {
+    return this.bytes[91]
+  }
+  set xattrs(value: number) {
+    this.bytes[88] = VERSION
+    this.bytes[91] = value
+  }
+
   setAtime(seconds: number, nanoseconds: number): void {
     this.#setTime(24, 48, seconds, nanoseconds)
   }
@@ -174,7 +192,7 @@ export class InodeRecord {
 
   /** Bytes of a directory's own name, which stand at {@link nameAt}. */
   get nameLength(): number {
-    return this.#view.getUint16(90, true)
+    return this.bytes[90]
   }
 
   get nameAt(): number {
@@ -184,7 +202,7 @@ export class InodeRecord {
   /** Notes where a directory hangs. */
   setPlace(parent: number, name: Uint8Array): void {
     this.#setWide(FIXED_SIZE, parent)
-    this.#view.setUint16(90, name.length, true)
+    this.bytes[90] = name.length
     this.bytes.set(name, NAME_AT)
     this.length = NAME_AT + name.length
   }

@@ -5,6 +5,7 @@
  *   i ino         inode record            b ino     inline data or symlink target
  *   o ino         orphan marker           r data id data file that is pending or retired
  *   s name        store counters          t         never stored: waypoint of a directory exchange
+ *   x ino name    extended attribute      x ino     names of all of them
  *
  * A number is 8 bytes, big-endian, so that numbers sort.
  */
@@ -16,6 +17,7 @@ export const NS_INLINE = 0x62
 export const NS_ORPHAN = 0x6f
 export const NS_RETIRED = 0x72
 const NS_WAYPOINT = 0x74
+export const NS_XATTR = 0x78
 
 export const SLASH = 0x2f
 export const ROOT_INO = 1
@@ -72,5 +74,6 @@ export const ALL_INODES = Uint8Array.of(NS_INODE)
 export const ALL_INLINE = Uint8Array.of(NS_INLINE)
 export const ALL_ORPHANS = Uint8Array.of(NS_ORPHAN)
 export const ALL_RETIRED = Uint8Array.of(NS_RETIRED)
+export const ALL_XATTRS = Uint8Array.of(NS_XATTR)
 /** "From the start" for a cursor. */
 export const NO_KEY = new Uint8Array(0)

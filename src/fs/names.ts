@@ -144,7 +144,8 @@ export class Names {
     const inode = this.#inode
     const isDirectory = (mode & S_IFMT) === S_IFDIR
     const inherits = (directory.mode & S_ISGID) !== 0
-    inode.reset(context.counters.nextIno(), inherits && isDirectory ? mode | S_ISGID : mode)
+    const inherited = context.acls.inheritedMode(directory, mode, caller.umask)
+    inode.reset(context.counters.nextIno(), inherits && isDirectory ? inherited | S_ISGID : inherited)
     inode.uid = caller.uid
     inode.gid = inherits ? directory.gid : caller.gid
     inode.rdev = rdev
@@ -163,6 +164,7 @@ export class Names {
       inode.blocks = Math.ceil(target.length / 512)
       context.stageInline(inode.ino, target, target.length)
     }
+    context.acls.stageInherited(inode)
     context.touchDirectory(directory)
     context.stageInode(directory)
     context.stageInode(inode)

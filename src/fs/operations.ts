@@ -11,6 +11,8 @@ export interface Caller {
   uid: number
   gid: number
   pid: number
+  /** Permission bits that nothing it creates is to have; set for the operations that create. */
+  umask: number
 }
 
 /** What a SETATTR changes; a field counts only when its flag below is in `valid`. Times: seconds and nanoseconds. */
@@ -121,6 +123,13 @@ export interface Operations {
   ): number
   fsync(ino: number, dataOnly: boolean): number
   release(ino: number): number
+  /** Copies the value to `out` and returns its length. With `size` 0 only the length counts; -ERANGE when it is above `size`. */
+  getxattr(ino: number, name: Uint8Array, size: number, out: Uint8Array, at: number): number
+  /** As getxattr, for the names, each ended by NUL. */
+  listxattr(caller: Caller, ino: number, size: number, out: Uint8Array, at: number): number
+  /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSetgid`: an access control list takes setgid away. */
+  setxattr(ino: number, name: Uint8Array, value: Uint8Array, flags: number, killSetgid: boolean): number
+  removexattr(ino: number, name: Uint8Array): number
   /** Returns a directory handle, zero or more. */
   opendir(caller: Caller, ino: number): number
   readdir(ino: number, handle: number, offset: number, sink: DirectorySink): number

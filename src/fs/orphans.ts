@@ -10,6 +10,8 @@ import type { MetadataCursor } from './metadata.ts'
 
 /** Orphans removed in one commit at a start. */
 const BATCH = 64
+/** Bytes of keys of extended attributes after which such a commit ends; an inode has at most half of that. */
+const BATCH_BYTES = 1 << 20
 
 export class Orphans {
   readonly #context: FsContext
@@ -48,8 +50,9 @@ export class Orphans {
       context.enter()
       try {
         this.#cursor.seek(ALL_ORPHANS, ALL_ORPHANS.length, NO_KEY, 0, -1, false)
-        while (count < BATCH && this.#cursor.next()) {
-          this.#stageEnd(keyNumber(this.#cursor.key))
+        let bytes = 0
+        while (count < BATCH && bytes < BATCH_BYTES && this.#cursor.next()) {
+          bytes += this.#stageEnd(keyNumber(this.#cursor.key))
           count++
         }
         if (count === 0) context.abandon(0)
@@ -58,19 +61,23 @@ export class Orphans {
         context.leave()
       }
       collected += count
-      more = count === BATCH
+      more = count > 0
     }
     return collected
   }
 
-  #stageEnd(ino: number): void {
+  /** Returns roughly how many bytes were staged beyond the few of every orphan. */
+  #stageEnd(ino: number): number {
     const context = this.#context
     const inode = this.#inode
+    let bytes = 0
     if (context.readInode(ino, inode)) {
+      bytes = context.xattrs.stageEnd(inode)
       if (inode.dataKind === DATA_INLINE) context.stageRemove(NS_INLINE, ino)
       if (inode.dataKind === DATA_FILE) this.#allocation.stageRetire(inode.dataId)
       context.stageRemove(NS_INODE, ino)
     }
     context.stageRemove(NS_ORPHAN, ino)
+    return bytes
   }
 }

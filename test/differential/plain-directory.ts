@@ -6,6 +6,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { run, succeed } from '../mount/real-mount.ts'
 
+/** Lets values of extended attributes be as long as ours. */
+const FEATURES = 'ea_inode'
 const IMAGE_SIZE = '4G'
 
 export class PlainDirectory {
@@ -27,7 +29,7 @@ export class PlainDirectory {
     mkdirSync(path)
     const image = join(scratch, 'image')
     await succeed('truncate', ['-s', IMAGE_SIZE, image])
-    const made = await run('mkfs.ext4', ['-q', '-E', 'lazy_itable_init=1', image])
+    const made = await run('mkfs.ext4', ['-q', '-O', FEATURES, '-E', 'lazy_itable_init=1', image])
     const mounted = made.code === 0 && (await run('mount', ['-o', 'loop,noatime', image, path])).code === 0
     if (!mounted) await succeed('mount', ['-t', 'tmpfs', '-o', 'noatime', 'tmpfs', path])
     return new PlainDirectory(path, mounted ? 'ext4' : 'tmpfs', true)

@@ -9,7 +9,7 @@ import type {
 } from '../../src/fs/operations.ts'
 import * as op from '../../src/fs/operations.ts'
 
-const { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, ENOSYS } = constants.errno
+const { EEXIST, EINVAL, EISDIR, ENOENT, ENOSYS, ENOTDIR, ENOTEMPTY } = constants.errno
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 const S_IFLNK = 0o120000
@@ -38,7 +38,7 @@ export class MemoryOperations implements Operations {
   #next = 2 ** 40 + 7
 
   constructor() {
-    this.#create({ uid: 0, gid: 0, pid: 0 }, 1, S_IFDIR | 0o755, 0, 1).nlink = 2
+    this.#create({ uid: 0, gid: 0, pid: 0, umask: 0 }, 1, S_IFDIR | 0o755, 0, 1).nlink = 2
   }
 
   #create(caller: Caller, ino: number, mode: number, rdev: number, parent: number): Inode {
@@ -131,12 +131,12 @@ export class MemoryOperations implements Operations {
     attr: Uint8Array,
     at: number,
   ): number {
-    const inode = this.#add(caller, parent, name, mode, rdev)
+    const inode = this.#add(caller, parent, name, mode & ~caller.umask, rdev)
     return inode === undefined ? -EEXIST : this.#put(inode, attr, at)
   }
 
   mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number, attr: Uint8Array, at: number): number {
-    const inode = this.#add(caller, parent, name, mode | S_IFDIR, 0)
+    const inode = this.#add(caller, parent, name, (mode & ~caller.umask) | S_IFDIR, 0)
     if (inode === undefined) return -EEXIST
     inode.nlink = 2
     this.inodes.get(parent)!.nlink++
@@ -262,6 +262,22 @@ export class MemoryOperations implements Operations {
 
   fsyncdir(): number {
     return 0
+  }
+
+  getxattr(): number {
+    return -ENOSYS
+  }
+
+  listxattr(): number {
+    return -ENOSYS
+  }
+
+  setxattr(): number {
+    return -ENOSYS
+  }
+
+  removexattr(): number {
+    return -ENOSYS
   }
 
   statfs(out: FilesystemStatistics): number {

@@ -43,6 +43,18 @@ test('structure sizes, offsets and opcodes are those of the kernel header', t =>
     'HEAD + sizeof(struct fuse_write_in)': wire.WRITE_DATA,
     'HEAD + offsetof(struct fuse_read_in, size)': wire.READ_SIZE,
     'HEAD + offsetof(struct fuse_init_in, flags)': wire.INIT_IN_FLAGS,
+    'HEAD + offsetof(struct fuse_create_in, umask)': wire.CREATE_UMASK,
+    'HEAD + offsetof(struct fuse_mknod_in, umask)': wire.MKNOD_UMASK,
+    'HEAD + offsetof(struct fuse_mkdir_in, umask)': wire.MKDIR_UMASK,
+    'HEAD + sizeof(struct fuse_setxattr_in)': wire.SETXATTR_NAME,
+    'HEAD + FUSE_COMPAT_SETXATTR_IN_SIZE': wire.SETXATTR_NAME_OLD,
+    'HEAD + offsetof(struct fuse_setxattr_in, setxattr_flags)': wire.SETXATTR_MORE_FLAGS,
+    'HEAD + sizeof(struct fuse_getxattr_in)': wire.GETXATTR_NAME,
+    'sizeof(struct fuse_getxattr_out)': wire.WIDE_OUT_SIZE,
+    FUSE_SETXATTR_EXT: wire.INIT_SETXATTR_EXT,
+    FUSE_SETXATTR_ACL_KILL_SGID: wire.SETXATTR_ACL_KILL_SGID,
+    FUSE_POSIX_ACL: wire.INIT_POSIX_ACL,
+    FUSE_DONT_MASK: wire.INIT_DONT_MASK,
     FUSE_BATCH_FORGET: wire.FUSE_BATCH_FORGET,
     FUSE_CREATE: wire.FUSE_CREATE,
     FUSE_READDIRPLUS: wire.FUSE_READDIRPLUS,
@@ -72,7 +84,7 @@ test('a request header is decoded, with ids beyond 32 bits and owners beyond 31'
   t.is(request.ino, 2 ** 52 + 5)
   t.is(request.opcode, 3)
   t.deepEqual([request.uniqueHigh, request.uniqueLow], [2 ** 31, 9])
-  t.deepEqual(request.caller, { uid: 4294967294, gid: 2147483648, pid: 77 })
+  t.deepEqual(request.caller, { uid: 4294967294, gid: 2147483648, pid: 77, umask: 0 })
   t.false(request.accept(length - 1), 'a message that is cut is not accepted')
 })
 

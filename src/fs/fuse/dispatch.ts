@@ -10,6 +10,7 @@ import { errnoOf } from './failure.ts'
 import { Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import * as wire from './wire.ts'
+import { getxattr, listxattr, removexattr, setxattr } from './xattr-requests.ts'
 
 const { EEXIST, ENAMETOOLONG, ENOENT, ENOSYS } = constants.errno
 const { O_EXCL, S_IFMT, S_IFREG } = files
@@ -75,6 +76,7 @@ export class Dispatcher {
       case wire.FUSE_MKNOD: {
         const name = request.name(wire.MKNOD_NAME, request.length - 1)
         if (name === undefined) return this.#tooLong()
+        request.caller.umask = request.u32(wire.MKNOD_UMASK)
         const mode = request.u32(wire.MKNOD_MODE)
         const rdev = request.u32(wire.MKNOD_RDEV)
         return this.#entry(operations.mknod(request.caller, ino, name, mode, rdev, reply.bytes, Reply.ENTRY_ATTR_AT))
@@ -82,6 +84,7 @@ export class Dispatcher {
       case wire.FUSE_MKDIR: {
         const name = request.name(wire.MKDIR_NAME, request.length - 1)
         if (name === undefined) return this.#tooLong()
+        request.caller.umask = request.u32(wire.MKDIR_UMASK)
         const mode = request.u32(wire.MKDIR_MODE)
         return this.#entry(operations.mkdir(request.caller, ino, name, mode, reply.bytes, Reply.ENTRY_ATTR_AT))
       }
@@ -144,6 +147,14 @@ export class Dispatcher {
         return this.#status(operations.release(ino))
       case wire.FUSE_FSYNC:
         return this.#status(operations.fsync(ino, (request.u32(wire.FSYNC_FLAGS) & wire.FSYNC_FDATASYNC) !== 0))
+      case wire.FUSE_GETXATTR:
+        return getxattr(operations, request, reply)
+      case wire.FUSE_LISTXATTR:
+        return listxattr(operations, request, reply)
+      case wire.FUSE_SETXATTR:
+        return this.#status(setxattr(operations, request))
+      case wire.FUSE_REMOVEXATTR:
+        return this.#status(removexattr(operations, request))
       case wire.FUSE_OPENDIR: {
         const rc = operations.opendir(request.caller, ino)
         return rc < 0 ? reply.error(request, rc) : reply.opened(request, rc, 0)
@@ -222,6 +233,7 @@ export class Dispatcher {
     const operations = this.#operations
     const name = request.name(wire.CREATE_NAME, request.length - 1)
     if (name === undefined) return this.#tooLong()
+    caller.umask = request.u32(wire.CREATE_UMASK)
     const flags = request.u32(wire.CREATE_FLAGS)
     const mode = (request.u32(wire.CREATE_MODE) & ~S_IFMT) | S_IFREG
     const at = Reply.ENTRY_ATTR_AT

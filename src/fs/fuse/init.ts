@@ -1,6 +1,6 @@
 /**
  * INIT: what we and the kernel agree on. Takes from the kernel's offer only the flags whose promise is kept; every
- * other flag stays off, so that the kernel does that part itself (umask, suid clearing, O_TRUNC, locks).
+ * other flag stays off, so that the kernel does that part itself (suid clearing, O_TRUNC, locks).
  */
 import { constants } from 'node:os'
 import type { Reply } from './reply.ts'
@@ -15,7 +15,10 @@ const WANTED =
   wire.INIT_ASYNC_DIO |
   wire.INIT_PARALLEL_DIROPS |
   wire.INIT_MAX_PAGES |
-  wire.INIT_CACHE_SYMLINKS
+  wire.INIT_CACHE_SYMLINKS |
+  wire.INIT_DONT_MASK |
+  wire.INIT_POSIX_ACL |
+  wire.INIT_SETXATTR_EXT
 
 /** Requests that nobody waits for (read-ahead, RELEASE) in flight, and the count from which writers are slowed down. */
 const MAX_BACKGROUND = 64

@@ -100,7 +100,7 @@ export class Reply implements DirectorySink {
     return this.#finish(request, 0, BODY + wire.WRITE_OUT_SIZE)
   }
 
-  /** One number of 64 bits: a place in a file, or a count of bytes. */
+  /** One number of 64 bits: a place in a file, or a count of bytes. A length of 32 bits with padding reads the same. */
   wide(request: Request, value: number): number {
     this.#u64(BODY >> 2, value)
     return this.#finish(request, 0, BODY + wire.WIDE_OUT_SIZE)

@@ -24,7 +24,7 @@ const SETATTR_KEPT =
 export class Request {
   readonly bytes: Buffer
   readonly #words: Uint32Array
-  readonly caller: Caller = { uid: 0, gid: 0, pid: 0 }
+  readonly caller: Caller = { uid: 0, gid: 0, pid: 0, umask: 0 }
   readonly change: AttributeChange = {
     valid: 0,
     mode: 0,

@@ -63,12 +63,17 @@ export const FUSE_COPY_FILE_RANGE_64 = 53
 /** INIT flags, the low word. */
 export const INIT_ASYNC_READ = 1 << 0
 export const INIT_BIG_WRITES = 1 << 5
+/** The server applies the umask. */
+export const INIT_DONT_MASK = 1 << 6
 export const INIT_DO_READDIRPLUS = 1 << 13
 export const INIT_READDIRPLUS_AUTO = 1 << 14
 export const INIT_ASYNC_DIO = 1 << 15
 export const INIT_PARALLEL_DIROPS = 1 << 18
+export const INIT_POSIX_ACL = 1 << 20
 export const INIT_MAX_PAGES = 1 << 22
 export const INIT_CACHE_SYMLINKS = 1 << 23
+/** SETXATTR has the longer head. */
+export const INIT_SETXATTR_EXT = 1 << 29
 
 export const FOPEN_KEEP_CACHE = 1 << 1
 export const FSYNC_FDATASYNC = 1 << 0
@@ -107,8 +112,10 @@ export const SETATTR_UID = 116
 export const SETATTR_GID = 120
 export const MKNOD_MODE = 40
 export const MKNOD_RDEV = 44
+export const MKNOD_UMASK = 48
 export const MKNOD_NAME = 56
 export const MKDIR_MODE = 40
+export const MKDIR_UMASK = 44
 export const MKDIR_NAME = 48
 export const RENAME_NEWDIR = 40
 export const RENAME_NAMES = 48
@@ -119,6 +126,7 @@ export const LINK_NAME = 48
 export const OPEN_FLAGS = 40
 export const CREATE_FLAGS = 40
 export const CREATE_MODE = 44
+export const CREATE_UMASK = 48
 export const CREATE_NAME = 56
 /** `fuse_read_in`, `fuse_write_in`, `fuse_fsync_in` and `fuse_release_in` all begin with the file handle. */
 export const FILE_HANDLE = 40
@@ -138,6 +146,16 @@ export const COPY_NODE_OUT = 56
 export const COPY_OFFSET_OUT = 72
 export const COPY_LENGTH = 80
 export const COPY_FLAGS = 88
+export const SETXATTR_SIZE = 40
+export const SETXATTR_FLAGS = 44
+/** Present, as the longer head is, when INIT_SETXATTR_EXT was agreed. */
+export const SETXATTR_MORE_FLAGS = 48
+export const SETXATTR_NAME = 56
+export const SETXATTR_NAME_OLD = 48
+export const SETXATTR_ACL_KILL_SGID = 1 << 0
+/** GETXATTR and LISTXATTR. */
+export const GETXATTR_SIZE = 40
+export const GETXATTR_NAME = 48
 
 /** Reply bodies, sizes in bytes. */
 export const ATTR_SIZE = 88
@@ -150,7 +168,7 @@ export const ATTR_OUT_ATTR = 16
 /** `struct fuse_open_out`: file handle, FOPEN_* flags, padding. */
 export const OPEN_OUT_SIZE = 16
 export const WRITE_OUT_SIZE = 8
-/** One u64: `fuse_lseek_out`, `fuse_copy_file_range_out`. */
+/** One u64: `fuse_lseek_out`, `fuse_copy_file_range_out`; `fuse_getxattr_out`, a u32 and padding. */
 export const WIDE_OUT_SIZE = 8
 export const STATFS_OUT_SIZE = 80
 export const INIT_OUT_SIZE = 64
