@@ -49,8 +49,9 @@ import {
 import { type ChunkReader, ENTRY_HEAD } from '../load-chunk.ts'
 import type { Pool } from '../pool.ts'
 import { copyBytes } from './bytes.ts'
-import { cloneFrame, cloneSubtree, MAX_NODES, measureSubtree } from './clone.ts'
+import { cloneFrame, cloneSubtree, extent, MAX_NODES, measureSubtree } from './clone.ts'
 import { edgeSize, makeCrossing, makeEdge } from './edge.ts'
+import { shiftSubtree } from './move.ts'
 import { findChild, nextChild, nodeAt, nodeSize, runEnd } from './node.ts'
 import { compact } from './spillover.ts'
 
@@ -64,6 +65,9 @@ const WORTH_COMPACTING = CAPACITY >> 5
 
 /** Children of open nodes, all of one frame, and once more those of one node. */
 const MAX_ENTRIES = MAX_NODES + 256
+
+/** In the place of where a subtree begins: its nodes do not lie side by side. */
+const SCATTERED = -1
 
 /** A way deeper than this is not opened again: one spillover could leave too little room to close it. */
 const MOST_OPENED = 48
@@ -91,11 +95,15 @@ export class Build {
   /** The root keeps its edge, from {@link rootDepth} on: the subtree hangs already. */
   #isAppending = false
 
-  /** Finished children of the open nodes: the bytes they hang at, their reference and bytes, the frame's end behind them. */
+  /**
+   * Finished children of the open nodes: the bytes they hang at, their reference and bytes, where in the frame they begin
+   * (or SCATTERED), the frame's end behind them.
+   */
   readonly #from = new Uint8Array(MAX_ENTRIES)
   readonly #to = new Uint8Array(MAX_ENTRIES)
   readonly #refs = new Uint16Array(MAX_ENTRIES)
   readonly #bytes = new Int32Array(MAX_ENTRIES)
+  readonly #starts = new Int32Array(MAX_ENTRIES)
   readonly #ends = new Int32Array(MAX_ENTRIES)
   #entries = 0
 
@@ -205,7 +213,9 @@ export class Build {
       for (let byte = nextChild(pool, node, 0); byte < way; byte = nextChild(pool, node, byte + 1)) {
         const child = findChild(pool, node, byte)
         const end = runEnd(pool, node, byte)
-        this.#set(this.#entries++, byte, end, u16[child >> 1], measureSubtree(pool, base, child), base)
+        const bytes = measureSubtree(pool, base, child)
+        const start = extent.end - extent.start === bytes ? extent.start : SCATTERED
+        this.#set(this.#entries++, byte, end, u16[child >> 1], bytes, start, base)
         byte = end
       }
       refAt = findChild(pool, node, way)
@@ -273,17 +283,12 @@ export class Build {
     else if (isTerminal) {
       this.#terminals[this.#top] = ref
       this.#terminalBytes[this.#top] = size
-    } else this.#attach(this.#key[depth], ref, size)
+    } else this.#attach(this.#key[depth], ref, size, offset)
   }
 
   /** Adds a finished child to the top node. */
-  #attach(byte: number, ref: number, bytes: number): void {
-    const i = this.#entries++
-    this.#from[i] = byte
-    this.#to[i] = byte
-    this.#refs[i] = ref
-    this.#bytes[i] = bytes
-    this.#ends[i] = this.#pool.u32[((this.slot << FRAME_SHIFT) + H_USED) >> 2]
+  #attach(byte: number, ref: number, bytes: number, start: number): void {
+    this.#set(this.#entries++, byte, byte, ref, bytes, start, this.slot << FRAME_SHIFT)
   }
 
   /** Writes the top node and hangs it below the one above, which it opens when the next key leaves between the two. */
@@ -295,7 +300,11 @@ export class Build {
     const base = this.slot << FRAME_SHIFT
     const before = pool.u32[(base + H_USED) >> 2]
     let bytes = this.#terminalBytes[level]
-    for (let i = first; i < this.#entries; i++) bytes += this.#bytes[i]
+    let start = this.#terminals[level] === 0 ? before : offsetOf(this.#terminals[level])
+    for (let i = first; i < this.#entries; i++) {
+      bytes += this.#bytes[i]
+      if (this.#starts[i] < start) start = this.#starts[i]
+    }
     let ref = this.#makeNode(base, first, this.#entries, this.#terminals[level])
     this.#entries = first
     this.#top--
@@ -309,8 +318,9 @@ export class Build {
     if (next > above) this.#open(next)
     const hangs = this.#depths[this.#top]
     ref = makeEdge(pool, base, this.#key, hangs + 1, depth - hangs - 1, ref)
-    bytes += pool.u32[(base + H_USED) >> 2] - before
-    this.#attach(this.#key[hangs], ref, bytes)
+    const used = pool.u32[(base + H_USED) >> 2]
+    bytes += used - before
+    this.#attach(this.#key[hangs], ref, bytes, used - start === bytes ? start : SCATTERED)
   }
 
   /** Writes an inner node over the entries `first` to `end - 1`; returns its reference. */
@@ -384,7 +394,7 @@ export class Build {
     const runEnd = run + last - first + 1
     let kept = 0
     for (let i = first; i <= last; i++) {
-      this.#set(run + i - first, this.#from[i], this.#to[i], this.#refs[i], this.#bytes[i], old)
+      this.#set(run + i - first, this.#from[i], this.#to[i], this.#refs[i], this.#bytes[i], this.#starts[i], old)
       kept += this.#bytes[i]
     }
     let moved = 0
@@ -394,26 +404,49 @@ export class Build {
       const end = l === level ? first : l === this.#top ? run : this.#firsts[l + 1]
       this.#firsts[l] = moved
       for (let i = start; i < end; i++) {
-        const before = pool.u32[(base + H_USED) >> 2]
-        const ref = this.#copy(old, this.#refs[i], base)
-        this.#set(moved++, this.#from[i], this.#to[i], ref, pool.u32[(base + H_USED) >> 2] - before, base)
+        const at = pool.u32[(base + H_USED) >> 2]
+        const ref = this.#moveEntry(i, old, base)
+        this.#set(moved++, this.#from[i], this.#to[i], ref, pool.u32[(base + H_USED) >> 2] - at, at, base)
       }
       if (l !== level) continue
-      const before = pool.u32[(base + H_USED) >> 2]
+      const at = pool.u32[(base + H_USED) >> 2]
       const ref = this.#cross(oldSlot, run, runEnd, base)
-      this.#set(moved++, from, to, ref, pool.u32[(base + H_USED) >> 2] - before, base)
+      this.#set(moved++, from, to, ref, pool.u32[(base + H_USED) >> 2] - at, at, base)
     }
     this.#entries = moved
     this.slot = newSlot
-    // What is behind the run in the old frame has been copied.
-    pool.u32[(old + H_USED) >> 2] = oldEnd
-    pool.u32[(old + H_DEAD) >> 2] = oldEnd - DATA_START - kept
+    // What is behind the run in the old frame has been moved.
+    if (this.#packRun(old, run, runEnd, kept)) pool.u32[(old + H_USED) >> 2] = DATA_START + kept
+    else pool.u32[(old + H_USED) >> 2] = oldEnd
+    pool.u32[(old + H_DEAD) >> 2] = pool.u32[(old + H_USED) >> 2] - DATA_START - kept
     this.#makeRoot(old, run, runEnd)
     pool.beginWrite(oldSlot)
     pool.endWrite(oldSlot)
     if (pool.u32[(old + H_DEAD) >> 2] > WORTH_COMPACTING) compact(pool, oldSlot)
     pool.unpinAll()
     pool.pin(newSlot)
+    return true
+  }
+
+  /** Takes entry `i` from the frame at `from` to the end of that at `to`; returns its reference there. */
+  #moveEntry(i: number, from: number, to: number): number {
+    const start = this.#starts[i]
+    if (start === SCATTERED) return this.#copy(from, this.#refs[i], to)
+    const bytes = this.#bytes[i]
+    const at = this.#pool.allocate(to, bytes)
+    this.#pool.u8.copyWithin(to + at, from + start, from + start + bytes)
+    return shiftSubtree(this.#pool, to, this.#refs[i], (at - start) >> 3)
+  }
+
+  /** Brings the run in `first` to `end - 1`, `bytes` in all, to the beginning of its frame; false: it does not lie side by side. */
+  #packRun(base: number, first: number, end: number, bytes: number): boolean {
+    const start = this.#starts[first]
+    if (start === SCATTERED || this.#starts[end - 1] + this.#bytes[end - 1] - start !== bytes) return false
+    for (let i = first, at = start; i < end; at += this.#bytes[i++]) if (this.#starts[i] !== at) return false
+    this.#pool.u8.copyWithin(base + DATA_START, base + start, base + start + bytes)
+    for (let i = first; i < end; i++) {
+      this.#refs[i] = shiftSubtree(this.#pool, base, this.#refs[i], (DATA_START - start) >> 3)
+    }
     return true
   }
 
@@ -452,11 +485,12 @@ export class Build {
     return cloneSubtree(pool, from, from + H_ROOT, to)
   }
 
-  #set(i: number, from: number, to: number, ref: number, bytes: number, base: number): void {
+  #set(i: number, from: number, to: number, ref: number, bytes: number, start: number, base: number): void {
     this.#from[i] = from
     this.#to[i] = to
     this.#refs[i] = ref
     this.#bytes[i] = bytes
+    this.#starts[i] = start
     this.#ends[i] = this.#pool.u32[(base + H_USED) >> 2]
   }
 

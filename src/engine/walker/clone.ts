@@ -26,10 +26,10 @@ import { findChild, isRun, leafValueLength, nextChild, nodeAt, nodeSize, runEnd 
 /** Every node takes at least 8 bytes. */
 export const MAX_NODES = FRAME_SIZE / 8
 
-/** Shared by the walks of whole subtrees, none of which runs inside another. */
 /** Nodes up to so many bytes are copied word by word, larger ones by a call. */
 const WORDWISE = 256
 
+/** Shared by the walks of whole subtrees, none of which runs inside another. */
 export const stack = new Int32Array(2 * MAX_NODES)
 
 /** Bytes a packed copy of the node at `node` takes. */
@@ -40,17 +40,27 @@ export function packedSize(pool: Pool, node: number): number {
   return size
 }
 
+/** Where the nodes of the subtree that was measured last begin and end in their frame. */
+export const extent = { start: 0, end: 0 }
+
 /** Bytes the nodes of the subtree at `refAt` occupy; a packed copy takes at most as many. */
 export function measureSubtree(pool: Pool, base: number, refAt: number): number {
   let bytes = 0
+  let start = base + FRAME_SIZE
+  let end = base
   let top = 0
   stack[top++] = refAt
   while (top > 0) {
     const node = nodeAt(pool, base, stack[--top])
-    bytes += nodeSize(pool, node)
+    const size = nodeSize(pool, node)
+    bytes += size
+    if (node < start) start = node
+    if (node + size > end) end = node + size
     if (bytes > FRAME_SIZE) throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds more nodes than fit in it')
     top = pushChildren(pool, node, top)
   }
+  extent.start = start - base
+  extent.end = end - base
   return bytes
 }
 
