@@ -22,9 +22,13 @@ export function byteSize(least: number, most: number): (text: string) => number 
   }
 }
 
-/** For options that may be repeated and hold lists: `-o a,b -o c`. */
-export function commaList(text: string, before: string[]): string[] {
-  return [...before, ...text.split(',').filter(item => item !== '')]
+/** A parser of one of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
+  return text => {
+    const word = words.find(candidate => candidate === text)
+    if (word !== undefined) return word
+    throw new InvalidArgumentError(`Give one of ${words.join(', ')}.`)
+  }
 }
 
 function mebibytes(bytes: number): string {

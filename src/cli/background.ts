@@ -3,15 +3,27 @@
  * STORE/holtfs.log and an IPC channel; the child says "ready" or why not over the channel and then lets go of it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, rmdirSync, statSync, unlinkSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
+import { checkStoreDirectory } from '../fs/store-directory.ts'
 import { oneLine } from './program.ts'
 
 /** Name of the server's log in the store's directory. */
 export const LOG_NAME = 'holtfs.log'
 const ROOT_INO = 1
+const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
 
 type StartMessage = { is: 'ready' } | { is: 'failed'; why: string }
 
@@ -19,16 +31,22 @@ type StartMessage = { is: 'ready' } | { is: 'failed'; why: string }
  * Starts the server for the command line of this process and waits until the mount answers.
  * @throws {HoltError} HOLT_MOUNT with the server's own words
  */
-export async function mountInBackground(store: string, mountpoint: string): Promise<void> {
+export async function mountInBackground(store: string, mountpoint: string, readOnly: boolean): Promise<void> {
   if (existsSync(store) && !statSync(store).isDirectory()) {
     throw new HoltError('HOLT_NOT_A_STORE', `${store} is not a directory: name a store directory`)
+  }
+  checkStoreDirectory(store, readOnly)
+  if (readOnly) {
+    // A store that is only read gets no log either.
+    await start('ignore', 'run it with -f to see why')
+    return checkAnswer(mountpoint)
   }
   const firstMade = mkdirSync(store, { recursive: true, mode: 0o700 })
   const logPath = join(store, LOG_NAME)
   const isNewLog = !existsSync(logPath)
-  const log = openSync(logPath, 'a', 0o600)
+  const log = openSync(logPath, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
   try {
-    await start(log, logPath)
+    await start(log, `see ${logPath}`)
     checkAnswer(mountpoint)
   } catch (error) {
     // A directory that was no store before, and is none now, is left as it was found.
@@ -40,7 +58,7 @@ export async function mountInBackground(store: string, mountpoint: string): Prom
   }
 }
 
-function start(log: number, logPath: string): Promise<void> {
+function start(log: number | 'ignore', more: string): Promise<void> {
   const argv = process.argv.slice(1)
   argv.splice(argv.indexOf('mount', 1) + 1, 0, '--foreground')
   const child = spawn(process.execPath, [...process.execArgv, ...argv], {
@@ -50,7 +68,7 @@ function start(log: number, logPath: string): Promise<void> {
   const interrupt = () => void child.kill('SIGTERM')
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
-  return startMessage(child, logPath).finally(() => {
+  return startMessage(child, more).finally(() => {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
     if (child.connected) child.disconnect()
@@ -58,7 +76,8 @@ function start(log: number, logPath: string): Promise<void> {
   })
 }
 
-function startMessage(child: ChildProcess, logPath: string): Promise<void> {
+/** `more`: where to read on when the server ends without a word. */
+function startMessage(child: ChildProcess, more: string): Promise<void> {
   return new Promise((resolve, reject) => {
     child.on('message', (message: StartMessage) => {
       if (message.is === 'ready') resolve()
@@ -66,7 +85,7 @@ function startMessage(child: ChildProcess, logPath: string): Promise<void> {
     })
     child.on('error', error => reject(error))
     child.on('exit', (code, signal) => {
-      reject(new HoltError('HOLT_MOUNT', `the server ended at once (${signal ?? `exit code ${code}`}); see ${logPath}`))
+      reject(new HoltError('HOLT_MOUNT', `the server ended at once (${signal ?? `exit code ${code}`}); ${more}`))
     })
   })
 }

@@ -8,23 +8,27 @@ import { type Command, Option } from 'commander'
 import { HoltError } from '../errors.ts'
 import type { MountStoreOptions } from '../fs/mount-store.ts'
 import type { Durability } from '../journal/journal.ts'
-import { FRAME_SIZE, MAX_POOL_FRAMES, MIN_POOL_FRAMES } from '../limits.ts'
-import { byteSize, commaList, wholeNumber } from './arguments.ts'
 import { mountInBackground, reportFailure, reportReady } from './background.ts'
-
-const MAX_WORKERS = 64
+import {
+  DURABILITIES,
+  type MountOptions,
+  parseMountOptions,
+  parsePool,
+  parseWorkers,
+  TRANSPORTS,
+} from './mount-options.ts'
 
 /** Opens the store, serves it, closes it; resolves when the mount has ended. */
 export type MountStore = (options: MountStoreOptions) => Promise<void>
 
 interface MountArguments {
   foreground?: boolean
-  o: string[]
+  o: MountOptions
   workers: number
   durability: Durability
   pool: number
   readOnly?: boolean
-  transport: 'builtin' | 'fuse-native'
+  transport: (typeof TRANSPORTS)[number]
 }
 
 export function registerMount(program: Command, mountStore: MountStore): void {
@@ -34,37 +38,39 @@ export function registerMount(program: Command, mountStore: MountStore): void {
     .argument('<store>', 'directory of the store; made when it does not exist')
     .argument('<mountpoint>', 'an existing directory')
     .option('-f, --foreground', 'stay in the foreground, log to stderr')
-    .option('-o <options>', 'mount options, passed on to mount(8): ro,noatime,nosuid,...', commaList, [])
-    .option('--workers <n>', 'threads that serve requests', wholeNumber(1, MAX_WORKERS), defaultWorkers())
-    .addOption(
-      new Option('--durability <level>', 'when a change is acknowledged')
-        .choices(['process', 'sync', 'async'])
-        .default('process'),
-    )
     .option(
-      '--pool <size>',
-      'memory for metadata: bytes, or with K, M, G',
-      byteSize(MIN_POOL_FRAMES * FRAME_SIZE, MAX_POOL_FRAMES * FRAME_SIZE),
-      256 * 2 ** 20,
+      '-o <options>',
+      'mount options: ro,noatime,allow_other,...; also workers=N and the like',
+      parseMountOptions,
+      {
+        kernel: [],
+      },
     )
-    .option('--read-only', 'change nothing (the same as -o ro)')
+    .option('--workers <n>', 'threads that serve requests', parseWorkers, defaultWorkers())
     .addOption(
-      new Option('--transport <name>', 'how to talk to the kernel')
-        .choices(['builtin', 'fuse-native'])
-        .default('builtin'),
+      new Option('--durability <level>', 'when a change is acknowledged').choices(DURABILITIES).default('process'),
     )
-    .action((store: string, mountpoint: string, given: MountArguments) =>
-      runMount(resolve(store), resolve(mountpoint), given, mountStore),
+    .option('--pool <size>', 'memory for metadata: bytes, or with K, M, G', parsePool, 256 * 2 ** 20)
+    .option('--read-only', 'change nothing (the same as -o ro)')
+    .addOption(new Option('--transport <name>', 'how to talk to the kernel').choices(TRANSPORTS).default('builtin'))
+    .action((store: string, mountpoint: string, { o, ...given }: MountArguments) =>
+      runMount(
+        resolve(store),
+        resolve(mountpoint),
+        { ...given, ...o, readOnly: given.readOnly === true || o.readOnly === true },
+        mountStore,
+      ),
     )
 }
 
-async function runMount(store: string, mountpoint: string, given: MountArguments, mountStore: MountStore) {
+type Settings = Omit<MountArguments, 'o'> & MountOptions
+
+async function runMount(store: string, mountpoint: string, given: Settings, mountStore: MountStore) {
   if (given.transport === 'fuse-native') {
     throw new HoltError('HOLT_MOUNT', 'the fuse-native transport is not available yet; use --transport builtin')
   }
-  if (!given.foreground) return mountInBackground(store, mountpoint)
-  const { o: options, workers, durability, pool: poolBytes } = given
-  const readOnly = given.readOnly === true || options.includes('ro')
+  const { kernel: options, workers, durability, pool: poolBytes, readOnly = false } = given
+  if (!given.foreground) return mountInBackground(store, mountpoint, readOnly)
   try {
     await mountStore({
       store,

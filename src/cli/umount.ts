@@ -28,7 +28,8 @@ export function registerUmount(program: Command): void {
 
 async function runUmount(mountpoint: string, lazy: boolean): Promise<void> {
   const mount = resolveMount(mountpoint)
-  const server = serverOf(mount.source)
+  refuseStranger(mount)
+  const servers = serversOf(mount.source)
   try {
     await unmount(mount.target, { lazy })
   } catch (error) {
@@ -36,16 +37,25 @@ async function runUmount(mountpoint: string, lazy: boolean): Promise<void> {
     const hint = /busy/.test(message) ? ' close what uses it, or use --lazy' : ''
     throw new HoltError('HOLT_MOUNT', message + hint, { cause: error })
   }
-  if (server === undefined || lazy) return
-  for (let waited = 0; isRunning(server); waited += POLL) {
+  if (servers.length === 0 || lazy) return
+  // Several may serve a store that is only read: one of them ends.
+  for (let waited = 0; servers.every(isRunning); waited += POLL) {
     if (waited >= PATIENCE) {
       throw new HoltError(
         'HOLT_MOUNT',
-        `unmounted, but the server (process ${server}) is still closing ${mount.source}`,
+        `unmounted, but the server (process ${servers.join(' or ')}) is still closing ${mount.source}`,
       )
     }
     await sleep(POLL)
   }
+}
+
+/** Who mounted it, and root, may unmount it; fusermount3 would say only that it finds no such mount. */
+function refuseStranger({ target, options }: MountEntry): void {
+  const uid = process.geteuid?.() ?? 0
+  const owner = options.find(option => option.startsWith('user_id='))?.slice('user_id='.length)
+  if (uid === 0 || owner === undefined || owner === String(uid)) return
+  throw new HoltError('HOLT_MOUNT', `${target} was mounted by user ${owner}: only that user and root can unmount it`)
 }
 
 function resolveMount(mountpoint: string): MountEntry {
@@ -63,14 +73,27 @@ function resolveMount(mountpoint: string): MountEntry {
   throw new HoltError('HOLT_MOUNT', `${mountpoint} is not a holtfs mount: ${what}`)
 }
 
-/** The process that serves the store: the one that its lock file names, if it has the FUSE device open. */
-function serverOf(store: string): number | undefined {
+/** The process that the lock file names; of a store that is only read, those that hold its directory open. */
+function serversOf(store: string): number[] {
   try {
-    const pid = Number.parseInt(readFileSync(join(store, LOCK_NAME), 'utf8'), 10)
-    const directory = `/proc/${pid}/fd`
-    return readdirSync(directory).some(fd => linkTarget(join(directory, fd)) === '/dev/fuse') ? pid : undefined
+    const writer = Number.parseInt(readFileSync(join(store, LOCK_NAME), 'utf8'), 10)
+    if (hasOpen(writer, '/dev/fuse')) return [writer]
+    const directory = realpathSync(store)
+    return readdirSync('/proc')
+      .map(Number)
+      .filter(pid => pid > 0 && hasOpen(pid, directory) && hasOpen(pid, '/dev/fuse'))
   } catch {
-    return undefined
+    return []
+  }
+}
+
+/** False also for a process that has ended, or is another user's. */
+function hasOpen(pid: number, path: string): boolean {
+  try {
+    const directory = `/proc/${pid}/fd`
+    return readdirSync(directory).some(fd => linkTarget(join(directory, fd)) === path)
+  } catch {
+    return false
   }
 }
 

@@ -14,7 +14,10 @@ import type { FileSystem } from './filesystem.ts'
 import { countAllRequests, createRequestCounters } from './fuse/counters.ts'
 import { checkDevice, checkMountPoint } from './fuse/mount.ts'
 import { serve } from './fuse/serve.ts'
+import { ATTR_SIZE } from './inode.ts'
+import { ROOT_INO } from './keys.ts'
 import { createFsShared } from './shared.ts'
+import { checkStoreDirectory } from './store-directory.ts'
 
 const debug = createDebug('holtfs:mount')
 
@@ -43,32 +46,40 @@ export async function mountStore(options: MountStoreOptions): Promise<void> {
   checkMountPoint(options.mountpoint)
   checkDevice()
   checkApart(options.store, options.mountpoint)
+  checkStoreDirectory(options.store, readOnly)
   const store = openStore(options.store, { durability, poolBytes, readOnly })
   const directory = store.directory as string
   const handle: FileSystemHandle = { store: store.share(), shared: createFsShared(), directory, readOnly }
   const requestCounters = createRequestCounters(workers)
   try {
     const filesystem = makeFileSystem(handle, store.tree)
-    if (!readOnly) {
+    if (readOnly) {
+      refuseWithoutRoot(filesystem, directory)
+    } else {
       filesystem.format(process.getuid?.() ?? 0, process.getgid?.() ?? 0)
       filesystem.collectOrphans()
     }
-    const control = serveControl(directory, () => ({
-      tree: store.tree.stats(),
-      requests: countAllRequests(requestCounters),
-    }))
+    const describe = () => ({ tree: store.tree.stats(), requests: countAllRequests(requestCounters) })
+    // Nothing is made in a store that is only read, and others may read it too: `holtfs stats` can open it itself.
+    const control = readOnly ? undefined : serveControl(directory, describe)
     const timer = setInterval(() => collect(filesystem, readOnly), COLLECT_EVERY)
     try {
       const module = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
       await serve({ ...options, name: directory, module, handle, requestCounters })
     } finally {
       clearInterval(timer)
-      control.close()
+      control?.close()
       collect(filesystem, readOnly)
     }
   } finally {
     store.close()
   }
+}
+
+/** A tree that an embedding program filled, or a store that was never mounted to write, has nothing to show. */
+function refuseWithoutRoot(filesystem: FileSystem, directory: string): void {
+  if (filesystem.getattr(ROOT_INO, new Uint8Array(ATTR_SIZE), 0) >= 0) return
+  throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no filesystem: mount it without --read-only once`)
 }
 
 function collect(filesystem: FileSystem, readOnly: boolean): void {

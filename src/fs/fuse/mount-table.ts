@@ -48,6 +48,6 @@ export function mountPointPath(path: string): string {
 }
 
 /** Undoes the octal escapes of the table (space, tab, newline, backslash, hash). The text is UTF-8. */
-function unescaped(field: string): string {
+export function unescaped(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
 }

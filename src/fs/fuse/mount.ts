@@ -1,18 +1,32 @@
 /**
- * Puts an open /dev/fuse descriptor on a mount point with mount(8) and takes mounts away with umount(8). Needs root. What
- * can go wrong is told in one line that says what to do.
+ * Mounts and unmounts: as root an open /dev/fuse descriptor is put on a mount point with mount(8) and taken away with
+ * umount(8); other users go through fusermount.ts. What can go wrong is told in one line that says what to do.
  */
-import { type StdioOptions, spawn, spawnSync } from 'node:child_process'
+import { type StdioOptions, spawnSync } from 'node:child_process'
 import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
 import { HoltError } from '../../errors.ts'
+import { run } from './command.ts'
+import { abortConnection } from './connection.ts'
+import { checkFusermount, fusermountOptions, fusermountUnmount, mountAsUser } from './fusermount.ts'
 import { findMount, MOUNT_TYPE } from './mount-table.ts'
 
 const DEVICE = '/dev/fuse'
 /** Options that this program sets itself. */
-const RESERVED = new Set(['fd', 'rootmode', 'user_id', 'group_id', 'remount', 'bind', 'rbind', 'move'])
+const RESERVED = new Set([
+  'fd',
+  'rootmode',
+  'user_id',
+  'group_id',
+  'fsname',
+  'subtype',
+  'auto_unmount',
+  'remount',
+  'bind',
+  'rbind',
+  'move',
+])
 
 export interface MountRequest {
-  fd: number
   /** Shown as the mount's source in /proc/mounts: the absolute path of the store. */
   name: string
   mountpoint: string
@@ -49,15 +63,30 @@ export function openDevice(): number {
       throw fail(`${DEVICE} is missing; load the module (modprobe fuse), or pass --device ${DEVICE} to the container`)
     }
     if (code === 'EACCES' || code === 'EPERM') {
-      throw fail(`no permission to open ${DEVICE}; run as root, in a container with --cap-add SYS_ADMIN`)
+      const remedy = isRoot() ? 'a container needs --cap-add SYS_ADMIN' : `root lets users in with chmod 666 ${DEVICE}`
+      throw fail(`no permission to open ${DEVICE}; ${remedy}`)
     }
     throw fail(`cannot open ${DEVICE} (${code})`, error)
   }
 }
 
-/** @throws {HoltError} HOLT_MOUNT with the remedy when the FUSE device cannot be opened */
+/** @throws {HoltError} HOLT_MOUNT with the remedy when the FUSE device cannot be opened, or mounted by this user */
 export function checkDevice(): void {
   closeSync(openDevice())
+  if (!isRoot()) checkFusermount()
+}
+
+/** Whether mounts are this process's own to make, or fusermount3's. */
+export function isRoot(): boolean {
+  return process.geteuid?.() === 0
+}
+
+/** @throws {HoltError} HOLT_MOUNT for options that would contradict our own */
+function refuseReserved(options: readonly string[]): void {
+  for (const option of options) {
+    const key = option.split('=', 1)[0]
+    if (RESERVED.has(key)) throw fail(`mount option ${key} cannot be given; holtfs sets it itself or has no use for it`)
+  }
 }
 
 /** The -o argument of mount(8). The user's options come last: mount(8) lets the last of a pair like dev,nodev win. */
@@ -72,9 +101,8 @@ export function mountOptions(readOnly: boolean, user: readonly string[], fd = 3)
     'dev',
     'suid',
   ]
+  refuseReserved(user)
   for (const option of user) {
-    const key = option.split('=', 1)[0]
-    if (RESERVED.has(key)) throw fail(`mount option ${key} cannot be given; holtfs sets it itself or has no use for it`)
     if (option !== '' && !own.includes(option)) own.push(option)
   }
   if (readOnly && own.at(-1) !== 'ro') own.push('ro')
@@ -82,16 +110,25 @@ export function mountOptions(readOnly: boolean, user: readonly string[], fd = 3)
 }
 
 /**
- * Mounts. Resolves when mount(8) is done, which may need answers from the workers: they must be reading by then.
+ * Mounts as a user who is not root, and returns the device. The kernel's first request waits until it is read.
+ * @throws {HoltError} HOLT_MOUNT with the remedy
+ */
+export function attachAsUser({ mountpoint, name, readOnly, options }: MountRequest): Promise<number> {
+  refuseReserved(options)
+  return mountAsUser(mountpoint, fusermountOptions(name, readOnly, options))
+}
+
+/**
+ * Mounts the device `fd` as root. Resolves when mount(8) is done, which may need answers from the workers: they must be
+ * reading by then.
  * @throws {HoltError} HOLT_MOUNT with what mount(8) said
  */
-export async function attach(request: MountRequest): Promise<void> {
+export async function attach(fd: number, request: MountRequest): Promise<void> {
   const options = mountOptions(request.readOnly, request.options)
-  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe', request.fd]
+  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe', fd]
   const argv = ['-i', '-t', MOUNT_TYPE, '-o', options, '--', request.name, request.mountpoint]
   const { status, message } = await run('mount', argv, stdio)
   if (status === 0) return
-  if (process.getuid?.() !== 0) throw fail(`mounting needs root; try: sudo holtfs mount ...`)
   const hint = /permission denied|not permitted/i.test(message) ? '; a container needs --cap-add SYS_ADMIN' : ''
   throw fail(`cannot mount on ${request.mountpoint}: ${message || `mount(8) ended with ${status}`}${hint}`)
 }
@@ -99,44 +136,35 @@ export async function attach(request: MountRequest): Promise<void> {
 export interface UnmountHow {
   /** Detach now, even when files are open; the server goes on until the last one is closed. */
   lazy?: boolean
-  /** Also fail every request that is not answered, and end the connection: the server's descriptor answers ENODEV. */
+  /**
+   * Also fail every request that is not answered, and end the connection: the server's descriptor answers ENODEV. Users who
+   * are not root can do that only where fusectl is mounted; elsewhere it is as `lazy`.
+   */
   abort?: boolean
 }
 
-/** Unmounts. @throws {HoltError} HOLT_MOUNT with what umount(8) said */
+/** Unmounts. @throws {HoltError} HOLT_MOUNT with what umount(8) or fusermount3 said */
 export async function unmount(mountpoint: string, how: UnmountHow = {}): Promise<void> {
-  const { status, message } = await run('umount', unmountArguments(mountpoint, how), ['ignore', 'ignore', 'pipe'])
-  if (status !== 0) throw fail(message || `cannot unmount ${mountpoint}: umount(8) ended with ${status}`)
+  const [command, argv] = unmountCommand(mountpoint, how)
+  const { status, message } = await run(command, argv, ['ignore', 'ignore', 'pipe'])
+  if (status !== 0) throw fail(message || `cannot unmount ${mountpoint}: ${command} ended with ${status}`)
 }
 
-/** The same without an event loop, for the last moments of a process; says whether it worked. */
-export function unmountNow(mountpoint: string, how: UnmountHow): boolean {
-  return spawnSync('umount', unmountArguments(mountpoint, how), { stdio: 'ignore', timeout: 10_000 }).status === 0
+/** The same without an event loop, for the last moments of a process. */
+export function unmountNow(mountpoint: string, how: UnmountHow): void {
+  if (how.abort && !isRoot()) abortConnection(mountpoint)
+  const [command, argv] = unmountCommand(mountpoint, how)
+  spawnSync(command, argv, { stdio: 'ignore', timeout: 10_000 })
 }
 
-function unmountArguments(mountpoint: string, how: UnmountHow): string[] {
+function unmountCommand(mountpoint: string, how: UnmountHow): [string, string[]] {
+  const lazy = how.lazy === true || how.abort === true
+  if (!isRoot()) return fusermountUnmount(mountpoint, lazy)
   // -c: do not resolve the path, which would ask the server that may be dead.
   const flags = ['-i', '-c']
   if (how.abort) flags.push('-f')
-  if (how.lazy || how.abort) flags.push('-l')
-  return [...flags, '--', mountpoint]
-}
-
-/** Runs a command without a shell; `message` is what it wrote to stderr, on one line. */
-export function run(
-  command: string,
-  argv: readonly string[],
-  stdio: StdioOptions,
-): Promise<{ status: number | null; message: string }> {
-  return new Promise(resolve => {
-    const child = spawn(command, argv, { stdio })
-    let text = ''
-    child.stderr?.on('data', chunk => {
-      text += chunk
-    })
-    child.on('error', error => resolve({ status: null, message: error.message }))
-    child.on('close', status => resolve({ status, message: text.trim().replaceAll(/\s*\n\s*/g, ' ') }))
-  })
+  if (lazy) flags.push('-l')
+  return ['umount', [...flags, '--', mountpoint]]
 }
 
 function fail(message: string, cause?: unknown): HoltError {

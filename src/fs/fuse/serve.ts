@@ -7,10 +7,12 @@ import { closeSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import createDebug from 'debug'
 import { HoltError } from '../../errors.ts'
+import { koffi } from '../../journal/c-library.ts'
 import { startThread } from '../../thread.ts'
 import { GATE_OPEN, GATE_SHUT } from './channel.ts'
+import { run } from './command.ts'
 import { createRequestCounters } from './counters.ts'
-import { attach, checkMountPoint, openDevice, run, unmount, unmountNow } from './mount.ts'
+import { attach, attachAsUser, checkMountPoint, isRoot, openDevice, unmount, unmountNow } from './mount.ts'
 import { findMount, MOUNT_TYPE, mountPointPath } from './mount-table.ts'
 import { TIMEOUTS, type Timeouts } from './reply.ts'
 import type { WorkerInput, WorkerReport } from './worker.ts'
@@ -55,7 +57,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 class Server {
   readonly #options: ServeOptions
   readonly #mountpoint: string
-  readonly #fd: number
+  /** For a user who is not root, fusermount3 opens the device as it mounts. */
+  #fd: number | undefined
   readonly #gate = new Int32Array(new SharedArrayBuffer(4))
   readonly #workers = new Set<Worker>()
   readonly #attached = new Milestone()
@@ -71,33 +74,47 @@ class Server {
   constructor(options: ServeOptions) {
     this.#options = options
     this.#mountpoint = mountPointPath(options.mountpoint)
-    this.#fd = options.fd ?? openDevice()
+    this.#fd = options.fd ?? (isRoot() ? openDevice() : undefined)
   }
 
   async run(): Promise<void> {
     const stop = (signal: NodeJS.Signals) => void this.#stop(signal)
-    const exit = () => this.#releaseNow()
+    const exit = () => {
+      this.#releaseNow()
+      // Where the connection could not be ended, a worker in read(2) would keep the exit waiting for the last open file.
+      if (!isRoot()) koffi().load(null).func('unsigned int alarm(unsigned int seconds)')(LEAVE_PATIENCE / 1000)
+    }
     for (const signal of SIGNALS) process.on(signal, stop)
     process.on('exit', exit)
     try {
-      this.#startWorkers()
-      await this.#start()
+      this.#fd ??= await this.#attachAsUser()
+      if (this.#failure === undefined) {
+        this.#startWorkers(this.#fd)
+        await this.#start(this.#fd)
+      }
     } catch (error) {
       this.#fail(error instanceof HoltError ? error : new HoltError('HOLT_MOUNT', String(error), { cause: error }))
     }
     await this.#left.reached
     for (const signal of SIGNALS) process.off(signal, stop)
     process.off('exit', exit)
-    closeSync(this.#fd)
+    if (this.#fd !== undefined) closeSync(this.#fd)
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  async #start(): Promise<void> {
+  async #attachAsUser(): Promise<number> {
+    const fd = await attachAsUser({ ...this.#options, mountpoint: this.#mountpoint })
+    // A signal may have come while fusermount3 ran: then nobody serves what was just mounted.
+    if (this.#failure !== undefined) this.#releaseNow()
+    return fd
+  }
+
+  async #start(fd: number): Promise<void> {
     await this.#attached.reached
     Atomics.store(this.#gate, 0, GATE_OPEN)
     Atomics.notify(this.#gate, 0)
     if (this.#options.fd === undefined) {
-      await attach({ ...this.#options, mountpoint: this.#mountpoint, fd: this.#fd })
+      if (isRoot()) await attach(fd, { ...this.#options, mountpoint: this.#mountpoint })
       // It may have failed while mount(8) ran: then nobody serves what was just mounted.
       if (this.#failure !== undefined) return this.#releaseNow()
       await this.#agreed.reached
@@ -106,11 +123,11 @@ class Server {
     this.#options.onReady()
   }
 
-  #startWorkers(): void {
+  #startWorkers(fd: number): void {
     const { workers, module, handle, timeouts = TIMEOUTS, requestCounters } = this.#options
     const counters = requestCounters ?? createRequestCounters(workers)
     for (let worker = 0; worker < workers; worker++) {
-      const input: WorkerInput = { fd: this.#fd, module, handle, worker, timeouts, gate: this.#gate, counters }
+      const input: WorkerInput = { fd, module, handle, worker, timeouts, gate: this.#gate, counters }
       const thread = startThread(import.meta.url, './worker', { workerData: input })
       this.#workers.add(thread)
       thread.on('message', (report: WorkerReport) => this.#onReport(report))
