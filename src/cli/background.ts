@@ -35,7 +35,7 @@ export async function mountInBackground(store: string, mountpoint: string, readO
   if (existsSync(store) && !statSync(store).isDirectory()) {
     throw new HoltError('HOLT_NOT_A_STORE', `${store} is not a directory: name a store directory`)
   }
-  checkStoreDirectory(store, readOnly)
+  checkStoreDirectory(store)
   if (readOnly) {
     // A store that is only read gets no log either.
     await start('ignore', 'run it with -f to see why')

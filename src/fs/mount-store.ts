@@ -2,7 +2,7 @@
  * A mounted store from its beginning to its end: opens and recovers it, removes what a killed server left behind,
  * serves it, and closes it, in the main thread. The requests themselves are the FUSE workers' (fuse/worker.ts).
  */
-import { existsSync, realpathSync } from 'node:fs'
+import { chmodSync, existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import createDebug from 'debug'
 import { openStore } from '../engine/store.ts'
@@ -46,9 +46,11 @@ export async function mountStore(options: MountStoreOptions): Promise<void> {
   checkMountPoint(options.mountpoint)
   checkDevice()
   checkApart(options.store, options.mountpoint)
-  checkStoreDirectory(options.store, readOnly)
+  checkStoreDirectory(options.store)
+  const isNew = !existsSync(join(options.store, 'manifest'))
   const store = openStore(options.store, { durability, poolBytes, readOnly })
   const directory = store.directory as string
+  if (isNew) chmodSync(directory, 0o700)
   const handle: FileSystemHandle = { store: store.share(), shared: createFsShared(), directory, readOnly }
   const requestCounters = createRequestCounters(workers)
   try {

@@ -4,18 +4,18 @@
  * and files of root in another user's store would lock that user out. Symbolic links inside are refused, not followed:
  * files are opened with O_NOFOLLOW, directories are looked at here.
  */
-import { chmodSync, lstatSync, readdirSync, type Stats, statSync } from 'node:fs'
+import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { HoltError } from '../errors.ts'
 
 const OTHERS_WRITE = 0o022
 
 /**
- * Refuses a directory that cannot be trusted, and shuts an empty one, the store to be, to others (mode 0700). One that does not
- * exist yet passes: it is made so.
+ * Refuses a directory that cannot be trusted. One that does not exist yet passes, and so does one that is no store yet:
+ * whoever makes a store of it shuts it to others.
  * @throws HoltError HOLT_MOUNT
  */
-export function checkStoreDirectory(directory: string, readOnly: boolean): void {
+export function checkStoreDirectory(directory: string): void {
   const stats = statOf(directory)
   if (stats === undefined || !stats.isDirectory()) return
   const uid = process.geteuid?.() ?? 0
@@ -23,9 +23,7 @@ export function checkStoreDirectory(directory: string, readOnly: boolean): void 
     throw fail(`the store ${directory} belongs to user ${stats.uid}, not to you (${uid}): mount it as its owner`)
   }
   const names = readdirSync(directory)
-  if (names.length === 0 && !readOnly) {
-    chmodSync(directory, 0o700)
-  } else if ((stats.mode & OTHERS_WRITE) !== 0) {
+  if (names.includes('manifest') && (stats.mode & OTHERS_WRITE) !== 0) {
     throw fail(`others may write to the store ${directory}: shut them out first: chmod 700 ${directory}`)
   }
   for (const name of names) refuseLink(join(directory, name))
