@@ -1,7 +1,8 @@
 /**
  * Every script in `scripts/` sees the same on a mount of ours as on a plain directory of this machine: ext4 on a loop device, or
  * tmpfs where that cannot be had. What is meant to differ stands in the script with its reason, and must differ.
- * HOLTFS_WORKERS is the number of workers, HOLTFS_PLAIN another directory to compare with.
+ * There are two mounts, of one worker and of four. HOLTFS_WORKERS makes it one mount of so many, HOLTFS_PLAIN is another
+ * directory to compare with.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,15 +14,20 @@ import type { Difference, Outcome } from './scene.ts'
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 const SCRIPTS = join(PROJECT, 'test/differential/scripts')
 
-let mount: RealMount
+const WORKERS = process.env.HOLTFS_WORKERS?.split(' ') ?? ['1', '4']
+
+const mounts: RealMount[] = []
 let plain: PlainDirectory
 
 anyTest.before(async t => {
   if (!canMount) return
 
-  mount = new RealMount('differential')
-  await mount.mount()
-  plain = await PlainDirectory.make(mount.directory)
+  for (const workers of WORKERS) {
+    const mount = new RealMount(`differential ${workers}`)
+    await mount.mount('--workers', workers)
+    mounts.push(mount)
+  }
+  plain = await PlainDirectory.make(mounts[0].directory)
   t.log(`compared with ${plain.kind}`)
 })
 anyTest.after.always(async () => {
@@ -31,19 +37,34 @@ anyTest.after.always(async () => {
 
 for (const file of readdirSync(SCRIPTS).sort()) {
   test(file.replace('.ts', ''), async t => {
-    const argv = program('../differential/run-script.ts', join(SCRIPTS, file), plain.path, mount.path)
+    const argv = program(
+      '../differential/run-script.ts',
+      join(SCRIPTS, file),
+      plain.path,
+      ...mounts.map(each => each.path),
+    )
     const { outcomes, differences } = JSON.parse(await succeed(...argv))
-    compare(t, outcomes[0], outcomes[1], differences)
+    for (const [i, workers] of WORKERS.entries()) {
+      compare(t, outcomes[0], outcomes[1 + i], differences, `${workers} workers`)
+    }
   })
 }
 
 test('and the store is sound afterwards', async t => {
-  await mount.umount()
-  await mount.check()
+  for (const mount of mounts) {
+    await mount.umount()
+    await mount.check()
+  }
   t.pass()
 })
 
-function compare(t: ExecutionContext, plainly: Outcome[], ours: Outcome[], differences: Difference[]): void {
+function compare(
+  t: ExecutionContext,
+  plainly: Outcome[],
+  ours: Outcome[],
+  differences: Difference[],
+  who: string,
+): void {
   t.true(plainly.length > 0)
   t.is(new Set(plainly.map(([step]) => step)).size, plainly.length, 'every step has a name of its own')
   const expected = new Map(plainly)
@@ -52,5 +73,5 @@ function compare(t: ExecutionContext, plainly: Outcome[], ours: Outcome[], diffe
     t.notDeepEqual(expected.get(step), holtfs, `${step} does differ`)
     expected.set(step, holtfs)
   }
-  t.deepEqual(ours, [...expected])
+  t.deepEqual(ours, [...expected], who)
 }

@@ -36,13 +36,19 @@ export class Model {
     return this.#addTo(this.root, name, ino, S_IFDIR | 0o755)
   }
 
-  /** Applies a step that succeeded; returns what makes that impossible, or ''. */
+  /** Applies a step that succeeded; returns what makes that impossible, or ''. Attributes after a truncation may be later ones. */
   apply(step: Step): string {
     const refusals = this.refusals(step)
     if (refusals.length > 0) return `refused with ${refusals}`
     const node = this.#change(step)
-    if (step.seen === undefined || node === undefined) return ''
+    if (step.seen === undefined || node === undefined || step.kind === 'truncate') return ''
     return describe(step.seen) === describe(attributesOf(node)) ? '' : `left ${describe(attributesOf(node))}`
+  }
+
+  /** Whether a rename has nothing to do now: both names lead to one inode. */
+  isVoid(step: Step): boolean {
+    const node = this.nodes.get(step.ino)?.children.get(step.name)
+    return node !== undefined && node === this.nodes.get(step.ino2)?.children.get(step.name2)
   }
 
   /** Errnos with which the step may fail now; none: it has to succeed. */

@@ -24,8 +24,11 @@ export function replay(model: Model, steps: Step[], sections: number): string[] 
   const changes = new Map<number, Step>()
   const reads: Step[][] = Array.from({ length: sections + 2 }, () => [])
   for (const step of steps) {
-    if (changed(step)) changes.set(step.last, step)
-    else reads[Math.max(0, step.before - 1)].push(step)
+    if (step.result >= 0 && step.effect > 0) {
+      changes.set(step.effect, step)
+      // It may have looked at the inode once more, to tell its blocks.
+      if (step.kind === 'truncate') reads[step.effect].push(step)
+    } else reads[Math.max(0, step.before - 1)].push(step)
   }
   const reach = reachOfWrites(steps, sections)
   let open: Open[] = []
@@ -46,18 +49,14 @@ export function replay(model: Model, steps: Step[], sections: number): string[] 
   return problems
 }
 
-function changed(step: Step): boolean {
-  return step.result >= 0 && step.sections > 0 && !['lookup', 'readdir', 'getattr', 'read'].includes(step.kind)
-}
-
 /**
  * Bytes go to the host before the section that makes them count: a reader may see what a write has begun. For each
  * number of sections, the section by which all writes end that had begun by then.
  */
 function reachOfWrites(steps: Step[], sections: number): Int32Array {
   const reach = new Int32Array(sections + 2)
-  for (const { kind, before, last } of steps) {
-    if (kind === 'write' || kind === 'truncate') reach[before] = Math.max(reach[before], last)
+  for (const { kind, before, effect } of steps) {
+    if (kind === 'write' || kind === 'truncate') reach[before] = Math.max(reach[before], effect)
   }
   for (let i = 1; i < reach.length; i++) reach[i] = Math.max(reach[i], reach[i - 1])
   return reach
@@ -76,14 +75,16 @@ function look(model: Model, open: Open): void {
     const ino = step.seen?.ino as number
     if (model.nodes.get(step.ino)?.children.get(step.name)?.ino === ino) open.named = true
     if (hasAttributes(model, step)) open.explained = true
-  } else if (step.kind === 'getattr') {
+  } else if (step.kind === 'getattr' || step.kind === 'truncate') {
     if (hasAttributes(model, step)) open.explained = true
   } else if (step.kind === 'readdir') {
     lookAtListing(model, open)
   } else if (step.kind === 'read') {
     const byte = model.nodes.get(step.ino2)?.bytes[step.number]
     if (step.result === 0 ? byte === undefined : byte === step.fill) open.explained = true
-  } else open.explained = true
+  } else if (step.kind === 'rename') {
+    if (model.isVoid(step)) open.explained = true
+  } else if (step.kind === 'forget') open.explained = true
 }
 
 function hasAttributes(model: Model, step: Step): boolean {

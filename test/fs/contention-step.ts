@@ -1,8 +1,8 @@
 /**
  * What a thread of contention.test.ts did, and in which order: all changes of a filesystem go through one exclusive
- * section, and the sections are numbered as they begin. A step that changed something happened at the last section that
- * it entered; one that only read saw, key by key, some state between the last section that had ended before it and the last
- * that had begun by its end.
+ * section, and the sections are numbered as they begin. A step that changed something happened at the first section in which
+ * it changed an inode; one that only read saw, key by key, some state between the last section that had ended before it
+ * and the last that had begun by its end.
  */
 export const KINDS = [
   'mknod',
@@ -51,9 +51,8 @@ export interface Step {
   /** Sections begun before the step, and by its end. */
   before: number
   after: number
-  /** Sections that the step entered, and the number of the last one. */
-  sections: number
-  last: number
+  /** The section in which it happened; 0: nothing changed. */
+  effect: number
 }
 
 /** What contention.test.ts gives to a thread. */

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachStore } from '../../src/engine/attach.ts'
 import { type FileSystemHandle, makeFileSystem } from '../../src/fs/attach.ts'
+import { NS_INODE } from '../../src/fs/keys.ts'
 import { type DirectorySink, SET_MODE, SET_SIZE } from '../../src/fs/operations.ts'
 import { join } from '../support/interleave.ts'
 import { seededRandom } from '../support/random.ts'
@@ -31,16 +32,26 @@ const random = seededRandom(input.seed)
 const below = (n: number) => Math.floor(random() * n)
 const pick = <T>(list: readonly T[]) => list[below(list.length)]
 
-let sections = 0
-let last = 0
+/** The section that this thread is in or was in last, and the first of this step that changed an inode. */
+let section = 0
+let effect = 0
 const begin = tree.begin.bind(tree)
+const stagePut = tree.stagePut.bind(tree)
+const stageDelete = tree.stageDelete.bind(tree)
 tree.begin = () => {
   begin()
-  last = Atomics.add(words, W_SECTIONS, 1) + 1
-  sections++
+  section = Atomics.add(words, W_SECTIONS, 1) + 1
+}
+tree.stagePut = (key, keyLength, value, at, length) => {
+  if (key[0] === NS_INODE && effect === 0) effect = section
+  stagePut(key, keyLength, value, at, length)
+}
+tree.stageDelete = (key, keyLength) => {
+  if (key[0] === NS_INODE && effect === 0) effect = section
+  stageDelete(key, keyLength)
 }
 
-const caller = { uid: 0, gid: 0, pid: 1 }
+const caller = { uid: 0, gid: 0, pid: 1, umask: 0 }
 const attr = Buffer.alloc(88)
 const byte = new Uint8Array(1)
 const nothing = { uid: 0, gid: 0, atime: 0, atimeNs: 0, mtime: 0, mtimeNs: 0, ctime: 0, ctimeNs: 0 }
@@ -160,15 +171,12 @@ function next(): Step {
     entries: [],
     before: Atomics.load(words, W_SECTIONS),
     after: 0,
-    sections: 0,
-    last: 0,
+    effect: 0,
   }
-  sections = 0
-  last = 0
+  effect = 0
   step.result = run(step)
   step.after = Atomics.load(words, W_SECTIONS)
-  step.sections = sections
-  step.last = last
+  step.effect = effect
   if (step.result === 0 && ATTRIBUTES.includes(kind)) {
     step.seen = seen()
     if (kind === 'mkdir') inodes[1 + below(DIRECTORIES - 1)] = step.seen.ino
