@@ -23,6 +23,13 @@ const METRICS: readonly Metric[] = [
   ['round_bytes_total', 'counter', 'Bytes of frames written by rounds.', of => of.written.rounds],
   ['ahead_bytes_total', 'counter', 'Bytes of frames written ahead of rounds.', of => of.written.ahead],
   ['manifest_bytes_total', 'counter', 'Bytes of manifest written.', of => of.written.manifest],
+  [
+    'write_amplification_ratio',
+    'gauge',
+    'Bytes written in all for each byte of the changes.',
+    of => of.written.amplification,
+  ],
+  ['wal_body_bytes_total', 'counter', 'Bytes of the changes in the log.', of => of.journal?.bodyBytes],
   ['wal_appends_total', 'counter', 'Records appended to the log.', of => of.journal?.appends],
   ['wal_writes_total', 'counter', 'Writes of the log.', of => of.journal?.writes],
   ['wal_syncs_total', 'counter', 'Syncs of the log.', of => of.journal?.syncs],

@@ -41,8 +41,11 @@ export interface TreeStatistics {
   counters: Record<CounterName, number>
   /** Milliseconds that checkpoint rounds took: all together, the last one, the longest one. */
   roundTime: { total: number; last: number; longest: number }
-  /** Bytes written for the tree: frames by rounds, frames ahead of rounds, manifest. */
-  written: { rounds: number; ahead: number; manifest: number }
+  /**
+   * Bytes written for the tree: frames by rounds, frames ahead of rounds, manifest; and how many bytes were written in all,
+   * with the log, for each byte of the changes: their keys, their values and 8.
+   */
+  written: { rounds: number; ahead: number; manifest: number; amplification: number }
   journal?: JournalCounters
 }
 
@@ -65,6 +68,7 @@ export function treeStatistics(pool: Pool, journal: Journal | undefined): TreeSt
     if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) !== 0) blobs++
   }
   const room = Math.max(1, residentFrames) * (FRAME_SIZE - DATA_START)
+  const log = journal?.counters()
   const counters = Object.fromEntries(COUNTERS.map((name, i) => [name, pool.control[C_COUNTERS + i]]))
   return {
     lastSeq: journal?.lastSeq() ?? numbers[N_MEMORY_SEQ],
@@ -85,11 +89,15 @@ export function treeStatistics(pool: Pool, journal: Journal | undefined): TreeSt
       last: numbers[N_LAST_ROUND_TIME],
       longest: numbers[N_LONGEST_ROUND_TIME],
     },
-    written: {
-      rounds: numbers[N_ROUND_BYTES],
-      ahead: numbers[N_STEAL_BYTES],
-      manifest: numbers[N_MANIFEST_BYTES],
-    },
-    ...(journal === undefined ? {} : { journal: journal.counters() }),
+    written: writtenBytes(pool, log),
+    ...(log === undefined ? {} : { journal: log }),
   }
+}
+
+function writtenBytes({ numbers }: Pool, log: JournalCounters | undefined): TreeStatistics['written'] {
+  const rounds = numbers[N_ROUND_BYTES]
+  const ahead = numbers[N_STEAL_BYTES]
+  const manifest = numbers[N_MANIFEST_BYTES]
+  const all = rounds + ahead + manifest + (log?.bytes ?? 0)
+  return { rounds, ahead, manifest, amplification: log === undefined || log.bodyBytes === 0 ? 0 : all / log.bodyBytes }
 }

@@ -15,6 +15,7 @@ import {
   APPEND_AT,
   APPEND_LOCK,
   APPENDED,
+  BODIES,
   DURABLE_SEQ,
   float64Words,
   int32Words,
@@ -62,6 +63,7 @@ export class AppendMemory {
     this.#put(record.finish(seq, numbers[DURABLE_SEQ]))
     numbers[LAST_SEQ] = seq
     numbers[APPENDED] += record.size
+    numbers[BODIES] += length
     this.lock.unlock()
     return seq
   }

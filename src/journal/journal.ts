@@ -22,6 +22,7 @@ import { RingWriter } from './ring-writer.ts'
 import { listSegments } from './segments.ts'
 import {
   APPENDED,
+  BODIES,
   CLOSED,
   DESCRIPTOR,
   DURABLE_SEQ,
@@ -52,6 +53,8 @@ export interface JournalCounters {
   writes: number
   syncs: number
   bytes: number
+  /** Bytes of the records without what the log adds: keys, values, and 8 for each change. */
+  bodyBytes: number
 }
 
 export class Journal {
@@ -190,6 +193,7 @@ export class Journal {
       writes: this.#numbers[WRITES],
       syncs: this.#numbers[SYNCS],
       bytes: this.appendedBytes(),
+      bodyBytes: this.#numbers[BODIES],
     }
   }
 

@@ -76,6 +76,8 @@ export const RANGE = 10
  */
 export const EARLIER = 11
 export const EARLIER_END = 12
+/** Bytes of the bodies of the records appended since the start. APPEND_LOCK. */
+export const BODIES = 13
 const FLOAT64_WORDS = 16
 
 /** `bufferBytes` bounds the bytes that wait for a write(2), and so the largest record: a multiple of 8. */

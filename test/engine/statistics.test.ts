@@ -41,6 +41,10 @@ test('counters and gauges follow what is done, and Prometheus reads the same num
   t.true(stats.roundTime.total >= stats.roundTime.longest && stats.roundTime.longest >= stats.roundTime.last)
   t.true(stats.roundTime.last > 0)
   t.is(stats.journal?.appends, 1000)
+  const keys = Array.from({ length: 1000 }, (_, i) => `key/${i}`.length)
+  t.is(stats.journal?.bodyBytes, 1000 * (1000 + 8) + keys.reduce((sum, length) => sum + length))
+  const { rounds, ahead, manifest, amplification } = stats.written
+  t.is(amplification, (rounds + ahead + manifest + stats.journal!.bytes) / stats.journal!.bodyBytes)
 
   const samples = parse(t, renderPrometheus(stats))
   t.is(samples.get('holtfs_last_seq'), stats.lastSeq)
