@@ -137,7 +137,10 @@ export class CrashModel {
     const last = this.#states.at(-1)!
     if (seq < this.#promised) return []
     if (seq > last.seq) return this.#inFlight === undefined ? [] : [last.state, this.#inFlight]
-    return [this.#states.findLast(known => known.seq <= seq)!.state]
+    const i = this.#states.findLastIndex(known => known.seq <= seq)
+    const { state } = this.#states[i]
+    // An operation of several commits shows what it does with one of them.
+    return this.#states[i].seq === seq ? [state] : [state, this.#states[i + 1].state]
   }
 
   // --- transitions: each returns the state that the operation leads to ---
@@ -201,6 +204,22 @@ export class CrashModel {
     let { host } = file
     if (host === undefined && content.length > INLINE) host = movedOut(file)
     host?.write({ at, bytes })
+    next.files.set(ino, { content, host, promised: file.promised })
+    return next
+  }
+
+  /** fallocate with `keep`: the size stays; with `clear`: the range becomes zeros. */
+  ranged(ino: number, at: number, end: number, keep: boolean, clear: boolean): State {
+    const next = copyOf(this.state)
+    const file = next.files.get(ino)!
+    const size = keep ? file.content.length : Math.max(file.content.length, end)
+    const content = resized(file.content, size)
+    const zeros = new Uint8Array(clear ? Math.max(0, Math.min(end, size) - at) : 0)
+    content.set(zeros, Math.min(at, size))
+    let { host } = file
+    const reserves = keep && !clear && end > size
+    if (host === undefined && (size > INLINE || reserves)) host = movedOut(file)
+    host?.write({ at, bytes: zeros })
     next.files.set(ino, { content, host, promised: file.promised })
     return next
   }

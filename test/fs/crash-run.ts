@@ -139,6 +139,20 @@ export class CrashRun {
     this.#run(this.model.truncated(ino, size), () => this.#fixture.truncate(ino, size))
   }
 
+  /** `mode` is that of fallocate: 0 and 1 reserve, 3 punches a hole, 16 and 17 make zeros. */
+  fallocate(ino: number, mode: number, at: number, length: number): void {
+    const next = this.model.ranged(ino, at, at + length, (mode & 1) !== 0, mode > 1)
+    this.#run(next, () => this.#fixture.fallocate(ino, mode, at, length))
+    // A hole is nothing to make a lost file for.
+    if (mode !== 3) this.model.wrote(ino)
+  }
+
+  copyRange(from: number, at: number, to: number, toAt: number, length: number): void {
+    const bytes = this.model.state.files.get(from)!.content.slice(at, at + length)
+    if (bytes.length === 0) return
+    this.#run(this.model.written(to, toAt, bytes), () => this.#fixture.copyRange(from, at, to, toAt, length))
+  }
+
   fsync(ino: number): void {
     this.#run(this.model.state, () => this.#fixture.fs.fsync(ino, false))
     this.model.fsynced(ino)

@@ -5,6 +5,8 @@ import type { CrashRun } from './crash-run.ts'
 const NAMES = ['a', 'b', 'c', 'd']
 const DIRECTORIES = ['x', 'y', 'z', 'x/y']
 const OFFSETS = [0, 0, 1, 100, 4096, 8000, 8192, 9000, 20000, 50000]
+/** Modes of fallocate. */
+const MODES = [0, 0, 1, 3, 3, 16, 17]
 const LENGTHS = [1, 10, 500, 4096, 8191, 8192, 8193, 12000, 20000]
 const SIZES = [0, 0, 1, 3000, 8191, 8192, 8193, 10000, 16384, 30000, 60000]
 /** Files that may exist at a time: every one is read after every cut. */
@@ -24,11 +26,20 @@ export function randomStep(run: CrashRun, random: Random): void {
   if (chance < 12 || inos.length === 0) {
     const path = place()
     if (!isTaken(path) && inos.length < MOST_FILES) run.create(path)
-  } else if (chance < 40) {
+  } else if (chance < 20) {
+    run.fallocate(pick(inos), pick(MODES), pick(OFFSETS), pick(LENGTHS))
+  } else if (chance < 26) {
+    const from = pick(inos)
+    const to = pick(inos)
+    const at = pick(OFFSETS)
+    const toAt = pick(OFFSETS)
+    const length = pick(LENGTHS)
+    if (from !== to || Math.abs(at - toAt) >= length) run.copyRange(from, at, to, toAt, length)
+  } else if (chance < 42) {
     const ino = pick(inos)
     const size = files.get(ino)!.content.length
     run.write(ino, below(3) === 0 ? size : pick(OFFSETS), below(40) === 0 ? 100_000 : pick(LENGTHS))
-  } else if (chance < 54) run.truncate(pick(inos), pick(SIZES))
+  } else if (chance < 55) run.truncate(pick(inos), pick(SIZES))
   else if (chance < 66) run.fsync(pick(inos))
   else if (chance < 70) {
     const path = place()

@@ -74,6 +74,36 @@ function shortWork(run: CrashRun): void {
   run.truncate(large, 60000)
 }
 
+/** The same for ranges: reserved, punched, made zero and copied. */
+function rangeWork(run: CrashRun): void {
+  const small = run.create('small')
+  run.write(small, 0, 3000)
+  run.fsync(small)
+  run.fallocate(small, 3, 500, 1000)
+  run.fallocate(small, 1, 0, 50_000)
+  run.write(small, 3000, 9000)
+  run.fsync(small)
+  const large = run.create('large')
+  run.fallocate(large, 0, 0, 40_000)
+  run.write(large, 0, 30_000)
+  run.fsync(large)
+  run.fallocate(large, 3, 4096, 8192)
+  run.truncate(large, 20_000)
+  run.fallocate(large, 0, 10_000, 30_000)
+  run.copyRange(small, 0, large, 35_000, 12_000)
+  run.copyRange(large, 2000, small, 3000, 20_000)
+  run.fsyncdir()
+  run.fallocate(large, 16, 15_000, 40_000)
+  const third = run.create('third')
+  run.write(third, 0, 2000)
+  run.fsync(third)
+  run.copyRange(large, 0, third, 1000, 60_000)
+  run.copyRange(third, 100, third, 30_000, 5000)
+  run.truncate(third, 4000)
+  run.collect()
+  run.copyRange(large, 30_000, third, 3500, 20_000)
+}
+
 /** Opens what the cut has left and compares. */
 function recover(
   t: ExecutionContext,
@@ -95,18 +125,19 @@ function recover(
   }
 }
 
-for (const [first, durability] of [
-  [1, 'process'],
-  [2, 'sync'],
+for (const [first, durability, title, work] of [
+  [1, 'process', 'a short workload', shortWork],
+  [2, 'sync', 'a short workload', shortWork],
+  [1, 'process', 'changes of ranges', rangeWork],
 ] as const) {
-  test(`a power cut or a kill all along a short workload, ${durability}`, t => {
+  test(`a power cut or a kill all along ${title}, ${durability}`, t => {
     t.log(`HOLTFS_TEST_SEED=${SEED}`)
     const { directory, remove } = makeDirectory()
     t.teardown(remove)
     for (let n = first, left = true; left; n += EVERY) {
       const storage = emptyMedium(directory)
       storage.freezeAt = storage.calls + n
-      const before = live(directory, storage, durability, shortWork)
+      const before = live(directory, storage, durability, work)
       left = storage.isFrozen
       for (let variant = 0; variant < 2; variant++) {
         const after = variant === 0 ? storage.crash() : storage.crash({ random: seededRandom(SEED + 16 * n + variant) })
