@@ -6,6 +6,7 @@ import { hostStorage } from '../journal/storage.ts'
 import { DataFiles } from './data-files.ts'
 import { FileSystem } from './filesystem.ts'
 import type { Operations } from './operations.ts'
+import { Reserve } from './reserve.ts'
 import type { FsShared } from './shared.ts'
 
 /** Posted to each worker. */
@@ -21,7 +22,13 @@ export interface FileSystemHandle {
 export function makeFileSystem(handle: FileSystemHandle, tree: Tree): FileSystem {
   const { shared, directory, readOnly } = handle
   const data = new DataFiles(hostStorage, join(directory, 'data'), shared, { readOnly })
-  return new FileSystem(tree, data, shared, { readOnly, statfsPath: directory })
+  const options = { readOnly, statfsPath: directory }
+  return new FileSystem(
+    tree,
+    data,
+    shared,
+    readOnly ? options : { ...options, reserve: new Reserve(hostStorage, directory, shared) },
+  )
 }
 
 /** Called by each FUSE worker with the handle that the main thread posted. */

@@ -2,6 +2,7 @@
  * What the groups of operations of one FileSystem share: the store, the data files, counters, the clock, key building,
  * and the exclusive section with its one rule that it is always left. One object a thread.
  */
+import { HoltError } from '../errors.ts'
 import { MAX_NAME } from '../limits.ts'
 import { AccessLists } from './access-lists.ts'
 import { Clock } from './clock.ts'
@@ -15,7 +16,7 @@ import type { InodeRecord } from './inode.ts'
 import { direntKey, KEY_BUFFER, NO_KEY, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_KEY, numberKey, SLASH } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { Namespace } from './namespace.ts'
-import { type FsShared, SharedState } from './shared.ts'
+import { type FsShared, SharedState, W_RESERVE_GIVEN_UP } from './shared.ts'
 import { XattrRecords } from './xattr-records.ts'
 
 const OUTSIDE = 0
@@ -55,11 +56,17 @@ export class FsContext {
     this.#emptiness = metadata.cursor()
   }
 
+  /** Whether this thread's changes may use the last space of the host: they free some (reserve.ts). */
+  freesSpace = false
+
   /**
    * Enters the exclusive section. The caller's body stands in `try { return context.conclude(…) } finally
    * { context.leave() }`.
    */
   enter(): void {
+    if (Atomics.load(this.shared.words, W_RESERVE_GIVEN_UP) === 1 && !this.freesSpace) {
+      throw new HoltError('HOLT_FULL', 'the host is full: only what frees space is done')
+    }
     this.metadata.begin()
     this.#state = INSIDE
     this.namespace.enterExclusive()

@@ -31,6 +31,7 @@ import { Orphans } from './orphans.ts'
 import { Publication } from './publication.ts'
 import { Ranges } from './ranges.ts'
 import { Renames } from './rename.ts'
+import { isFull, type Reserve } from './reserve.ts'
 import type { FsShared } from './shared.ts'
 import { Truncation } from './truncate.ts'
 import { Xattrs } from './xattr.ts'
@@ -41,6 +42,8 @@ const INODES = 2 ** 33
 export interface FileSystemOptions {
   /** Every change is answered EROFS; nothing is written. */
   readOnly: boolean
+  /** What is kept back on the host for changes that free space. */
+  reserve?: Reserve
   /** A path on the host filesystem whose free space statfs answers. */
   statfsPath: string
 }
@@ -108,6 +111,33 @@ export class FileSystem implements Operations {
   collectOrphans(): void {
     this.#orphans.collect()
     this.#allocation.collect(true)
+  }
+
+  /** Has space kept back on the host, as far as there is any: see reserve.ts. To be called regularly, in the main thread. */
+  takeReserve(): void {
+    this.#options.reserve?.take()
+  }
+
+  /** Does what frees space, with what is kept back for that if there is no other. */
+  freeingSpace(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      if (!isFull(error) || !this.useReserve(true)) throw error
+      try {
+        action()
+      } finally {
+        this.useReserve(false)
+      }
+    }
+  }
+
+  useReserve(use: boolean): boolean {
+    const { reserve } = this.#options
+    if (reserve === undefined) return false
+    this.#context.freesSpace = use
+    if (use) reserve.giveUp()
+    return true
   }
 
   /** Deletes the host files of data given up since, once that is durable; returns how many. To be called regularly. */

@@ -59,7 +59,8 @@ export async function mountStore(options: MountStoreOptions): Promise<void> {
       refuseWithoutRoot(filesystem, directory)
     } else {
       filesystem.format(process.getuid?.() ?? 0, process.getgid?.() ?? 0)
-      filesystem.collectOrphans()
+      filesystem.takeReserve()
+      filesystem.freeingSpace(() => filesystem.collectOrphans())
     }
     const describe = () => ({ tree: store.tree.stats(), requests: countAllRequests(requestCounters) })
     // Nothing is made in a store that is only read, and others may read it too: `holtfs stats` can open it itself.
@@ -87,7 +88,8 @@ function refuseWithoutRoot(filesystem: FileSystem, directory: string): void {
 function collect(filesystem: FileSystem, readOnly: boolean): void {
   if (readOnly) return
   try {
-    filesystem.collectRetired()
+    filesystem.freeingSpace(() => filesystem.collectRetired())
+    filesystem.takeReserve()
   } catch (error) {
     debug('collecting data files failed: %s', (error as Error).message)
   }

@@ -136,4 +136,9 @@ export interface Operations {
   releasedir(handle: number): number
   fsyncdir(ino: number): number
   statfs(out: FilesystemStatistics): number
+  /**
+   * A change that frees space has failed for want of it. With `true`, the next ones of this thread may use what is kept back
+   * for them, until `false`; answers false when nothing is.
+   */
+  useReserve(use: boolean): boolean
 }

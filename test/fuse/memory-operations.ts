@@ -218,6 +218,10 @@ export class MemoryOperations implements Operations {
     return data.length
   }
 
+  useReserve(): boolean {
+    return false
+  }
+
   fallocate(): number {
     return -ENOSYS
   }

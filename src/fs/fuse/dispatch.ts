@@ -5,14 +5,14 @@
  */
 import { constants as files } from 'node:fs'
 import { constants } from 'node:os'
-import type { FilesystemStatistics, Operations } from '../operations.ts'
+import { type FilesystemStatistics, type Operations, SET_SIZE } from '../operations.ts'
 import { errnoOf } from './failure.ts'
 import { Reply } from './reply.ts'
 import type { Request } from './request.ts'
 import * as wire from './wire.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './xattr-requests.ts'
 
-const { EEXIST, ENAMETOOLONG, ENOENT, ENOSYS } = constants.errno
+const { EEXIST, ENAMETOOLONG, ENOENT, ENOSPC, ENOSYS } = constants.errno
 const { O_EXCL, S_IFMT, S_IFREG } = files
 
 export class Dispatcher {
@@ -43,9 +43,26 @@ export class Dispatcher {
     try {
       return this.#handle()
     } catch (error) {
-      const errno = errnoOf(error)
-      return expectsReply(this.#request.opcode) ? this.#reply.error(this.#request, errno) : 0
+      return this.#failed(error)
     }
+  }
+
+  #failed(error: unknown): number {
+    const errno = errnoOf(error)
+    if (errno === -ENOSPC && mayFreeSpace(this.#request) && this.#operations.useReserve(true)) {
+      try {
+        return this.#handle()
+      } catch (again) {
+        return this.#error(errnoOf(again))
+      } finally {
+        this.#operations.useReserve(false)
+      }
+    }
+    return this.#error(errno)
+  }
+
+  #error(errno: number): number {
+    return expectsReply(this.#request.opcode) ? this.#reply.error(this.#request, errno) : 0
   }
 
   #handle(): number {
@@ -277,4 +294,20 @@ export class Dispatcher {
 /** The kernel refuses a reply to what it does not wait for, and would take it for a broken server. */
 function expectsReply(opcode: number): boolean {
   return opcode !== wire.FUSE_FORGET && opcode !== wire.FUSE_BATCH_FORGET && opcode !== wire.FUSE_INTERRUPT
+}
+
+/** Whether the request removes something or truncates. */
+function mayFreeSpace(request: Request): boolean {
+  switch (request.opcode) {
+    case wire.FUSE_UNLINK:
+    case wire.FUSE_RMDIR:
+    case wire.FUSE_REMOVEXATTR:
+    case wire.FUSE_FORGET:
+    case wire.FUSE_BATCH_FORGET:
+      return true
+    case wire.FUSE_SETATTR:
+      return (request.u32(wire.SETATTR_VALID) & SET_SIZE) !== 0
+    default:
+      return false
+  }
 }
