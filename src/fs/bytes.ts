@@ -1,15 +1,13 @@
 /**
- * The bytes of files: read, write, open, fsync. A file of up to MAX_INLINE bytes lives in the tree; the write that
+ * The bytes of files: read, write, fsync. A file of up to MAX_INLINE bytes lives in the tree; the write that
  * takes it further moves it to a data file.
  *
  * A write to a data file goes to the host before the commit that publishes the new size, under the inode's lock, so
  * that an acknowledged write survives the process. Reads take no lock and never go past the inode's size: bytes on the
  * host beyond it do not exist.
  */
-import { constants } from 'node:fs'
 import { HoltError } from '../errors.ts'
 import { MAX_INLINE } from '../limits.ts'
-import type { Allocation } from './allocation.ts'
 import type { FsContext } from './context.ts'
 import { EFBIG, EINVAL, EISDIR, ENOENT, EROFS, hostErrno } from './errno.ts'
 import { DATA_FILE, DATA_INLINE, InodeRecord, S_IFREG } from './inode.ts'
@@ -23,42 +21,13 @@ const LOOP_COPY = 64
 
 export class Bytes {
   readonly #context: FsContext
-  readonly #allocation: Allocation
   readonly #publication: Publication
   readonly #inode = new InodeRecord()
   readonly #inline = new Uint8Array(MAX_INLINE)
 
-  constructor(context: FsContext, allocation: Allocation, publication: Publication) {
+  constructor(context: FsContext, publication: Publication) {
     this.#context = context
-    this.#allocation = allocation
     this.#publication = publication
-  }
-
-  open(ino: number, flags: number): number {
-    const inode = this.#inode
-    if (!this.#context.readInode(ino, inode)) return -ENOENT
-    const writes = (flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0
-    if (inode.isDirectory) return writes ? -EISDIR : 0
-    if (!writes) return 0
-    if (this.#context.readOnly) return -EROFS
-    if (inode.dataKind !== DATA_FILE || this.#context.data.isOpen(inode.dataId)) return 0
-    return this.#cutRemains(ino)
-  }
-
-  /** Frees what a crash has left on the host past the end of the file. */
-  #cutRemains(ino: number): number {
-    const inode = this.#inode
-    const { shared } = this.#context
-    shared.lock(ino)
-    try {
-      if (!this.#context.readInode(ino, inode)) return -ENOENT
-      if (inode.dataKind === DATA_FILE) this.#allocation.cutTail(inode.dataId, inode.size)
-      return 0
-    } catch (error) {
-      return hostErrno(error)
-    } finally {
-      shared.unlock(ino)
-    }
   }
 
   read(ino: number, offset: number, size: number, out: Uint8Array, at: number): number {

@@ -7,6 +7,7 @@
  * before a power cut); a missing one is still reported, because its bytes are.
  */
 import { DataReport } from './check-data.ts'
+import { CheckListings } from './check-listings.ts'
 import { XattrReport } from './check-xattrs.ts'
 import type { CounterBounds } from './counters.ts'
 import { readCounterBounds } from './counters.ts'
@@ -15,6 +16,7 @@ import { Dirent } from './dirent.ts'
 import { DATA_FILE, DATA_INLINE, DT_DIR, InodeRecord, S_IFDIR } from './inode.ts'
 import {
   ALL_DIRENTS,
+  ALL_ENTRIES,
   ALL_INLINE,
   ALL_INODES,
   ALL_ORPHANS,
@@ -68,6 +70,7 @@ class VolumeCheck {
   readonly #key = new Uint8Array(NUMBER_KEY)
   readonly #files: DataReport
   readonly #xattrs: XattrReport
+  readonly #listings: CheckListings
   #bounds: CounterBounds | undefined
   /** The parent of the dirent checked last: siblings follow one another. */
   #parentPrefix = new Uint8Array(0)
@@ -78,6 +81,7 @@ class VolumeCheck {
     this.#report = report
     this.#cursor = metadata.cursor()
     const problem = (code: string, message: string, ino: number) => this.#problem(code, message, ino)
+    this.#listings = new CheckListings(metadata)
     this.#files = new DataReport(data, problem)
     this.#xattrs = new XattrReport(problem)
   }
@@ -87,6 +91,8 @@ class VolumeCheck {
     this.#readInodes()
     if (!this.#inodes.has(ROOT_INO)) this.#problem('ROOT_MISSING', 'there is no root directory', ROOT_INO)
     this.#walk(ALL_DIRENTS, () => this.#checkDirent())
+    this.#walk(ALL_ENTRIES, () => this.#listings.count(keyNumber(this.#cursor.key)))
+    this.#listings.compare((ino, message) => this.#problem('LISTING', message, ino))
     this.#walk(ALL_INLINE, () => this.#checkInline())
     this.#walk(ALL_ORPHANS, () => this.#checkOrphan())
     this.#walk(ALL_RETIRED, () => this.#files.retired(keyNumber(this.#cursor.key)))
@@ -134,6 +140,9 @@ class VolumeCheck {
     if (parent === 0) this.#problem('PARENT_MISSING', 'the directory that holds this name does not exist', ino, true)
     if (cookie >= (this.#bounds?.cookie ?? 0)) {
       this.#problem('COUNTER_COOKIE', `readdir cookie ${cookie} is above the counter`, ino, true)
+    }
+    if (!this.#listings.holds(parent, dirent, key.subarray(nameAt, keyLength))) {
+      this.#problem('LISTING', 'the name is not in the listing of its directory', ino, true)
     }
     const seen = this.#inodes.get(ino)
     if (seen === undefined) {

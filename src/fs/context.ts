@@ -14,6 +14,7 @@ import { EINVAL, ENAMETOOLONG, ENOENT, ENOTDIR } from './errno.ts'
 import { InlinePromises } from './inline-promises.ts'
 import type { InodeRecord } from './inode.ts'
 import { direntKey, KEY_BUFFER, NO_KEY, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_KEY, numberKey, SLASH } from './keys.ts'
+import { Listing } from './listing.ts'
 import type { Metadata } from './metadata.ts'
 import { Namespace } from './namespace.ts'
 import { type FsShared, SharedState, W_RESERVE_GIVEN_UP } from './shared.ts'
@@ -34,6 +35,7 @@ export class FsContext {
   readonly clock: Clock
   readonly counters: Counters
   readonly namespace: Namespace
+  readonly listing: Listing
   readonly inlinePromises: InlinePromises
   readonly xattrs: XattrRecords
   readonly acls: AccessLists
@@ -50,6 +52,7 @@ export class FsContext {
     this.clock = new Clock(this.shared)
     this.counters = new Counters(metadata, this.shared)
     this.namespace = new Namespace(metadata, this.shared)
+    this.listing = new Listing(metadata)
     this.inlinePromises = new InlinePromises(metadata, this.shared)
     this.xattrs = new XattrRecords(metadata)
     this.acls = new AccessLists(this.xattrs)
@@ -149,15 +152,23 @@ export class FsContext {
     return 1
   }
 
-  /** Stages a dirent at a path whose length {@link readDirent} has accepted. */
-  stageDirent(prefix: Uint8Array, name: Uint8Array, dirent: Dirent): void {
+  /**
+   * Stages a name in `directory`, whose children have `prefix`; {@link readDirent} has accepted the length of the path.
+   */
+  stageDirent(directory: number, prefix: Uint8Array, name: Uint8Array, dirent: Dirent): void {
     const length = direntKey(this.#key, prefix, name)
     this.counters.notePath(length - 1)
     this.metadata.stagePut(this.#key, length, dirent.bytes, 0, DIRENT_SIZE)
+    this.listing.stagePut(directory, name, dirent)
   }
 
-  stageDirentRemoval(prefix: Uint8Array, name: Uint8Array): void {
+  /**
+   * Stages that `directory` loses a name, whose dirent had `cookie`. A caller who gives the cookie to another name of
+   * the directory passes 0.
+   */
+  stageDirentRemoval(directory: number, prefix: Uint8Array, name: Uint8Array, cookie: number): void {
     this.metadata.stageDelete(this.#key, direntKey(this.#key, prefix, name))
+    if (cookie !== 0) this.listing.stageRemoval(directory, cookie)
   }
 
   /** Reads a directory that is to change: 0, or minus the errno why it cannot. */

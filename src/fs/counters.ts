@@ -17,7 +17,7 @@ const LONGEST = F_COUNTERS + 6
 
 const BLOCK = 1024
 const FIRST = [2, 3, 1]
-const VERSION = 1
+const VERSION = 2
 const RECORD_SIZE = 40
 /** Largest local number of a volume: 33 bits. */
 const MAX_INO = 2 ** 33 - 1
@@ -36,6 +36,12 @@ export function readCounterBounds(metadata: Metadata): CounterBounds | undefined
   const bytes = new Uint8Array(RECORD_SIZE)
   const length = metadata.getInto(COUNTERS_KEY, COUNTERS_KEY.length, bytes, 0)
   if (length < 0) return undefined
+  if (length === RECORD_SIZE && bytes[0] < VERSION) {
+    throw new HoltError(
+      'HOLT_FORMAT',
+      `the store has version ${bytes[0]} of the filesystem, without listings; make a new one`,
+    )
+  }
   if (length !== RECORD_SIZE || bytes[0] !== VERSION) {
     throw new HoltError('HOLT_CORRUPT_DATA', `a counters record of ${length} bytes, version ${bytes[0]}`)
   }
@@ -72,6 +78,11 @@ export class Counters {
   /** Inos given out so far, those of deleted files too. May be read anywhere. */
   get inosUsed(): number {
     return this.#shared.doubles[INO] || (readCounterBounds(this.#metadata)?.ino ?? 2)
+  }
+
+  /** No cookie given out so far is as large. May be read anywhere. */
+  get cookiesUsed(): number {
+    return this.#shared.doubles[COOKIE] || (readCounterBounds(this.#metadata)?.cookie ?? FIRST[1])
   }
 
   get longestPath(): number {

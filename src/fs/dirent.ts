@@ -5,6 +5,8 @@
 import { HoltError } from '../errors.ts'
 
 export const DIRENT_SIZE = 17
+/** Where the cookie is; the ino stands before it. */
+export const DIRENT_COOKIE = 8
 
 const TWO_32 = 4294967296
 
@@ -33,7 +35,8 @@ export class Dirent {
   }
 }
 
-function wide(bytes: Uint8Array, at: number): number {
+/** The number at `at`: 8 bytes, little-endian. */
+export function wide(bytes: Uint8Array, at: number): number {
   const low = (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
   const high = (bytes[at + 4] | (bytes[at + 5] << 8) | (bytes[at + 6] << 16) | (bytes[at + 7] << 24)) >>> 0
   return high * TWO_32 + low

@@ -73,7 +73,7 @@ export class FileSystem implements Operations {
     this.#renames = new Renames(context)
     this.#directories = new Directories(context)
     const publication = new Publication(context, this.#allocation)
-    this.#bytes = new Bytes(context, this.#allocation, publication)
+    this.#bytes = new Bytes(context, publication)
     this.#truncation = new Truncation(context, this.#allocation, publication)
     this.#ranges = new Ranges(context, publication)
     this.#copyRange = new CopyRange(context, this.#bytes, publication)
@@ -211,10 +211,6 @@ export class FileSystem implements Operations {
     return this.#names.link(ino, newParent, newName, attr, at)
   }
 
-  open(_caller: Caller, ino: number, flags: number): number {
-    return this.#bytes.open(ino, flags)
-  }
-
   read(ino: number, offset: number, size: number, out: Uint8Array, at: number): number {
     return this.#bytes.read(ino, offset, size, out, at)
   }
@@ -248,10 +244,6 @@ export class FileSystem implements Operations {
     return this.#bytes.fsync(ino)
   }
 
-  release(_ino: number): number {
-    return 0
-  }
-
   getxattr(ino: number, name: Uint8Array, size: number, out: Uint8Array, at: number): number {
     return this.#xattrs.getxattr(ino, name, size, out, at)
   }
@@ -268,16 +260,8 @@ export class FileSystem implements Operations {
     return this.#xattrs.removexattr(ino, name)
   }
 
-  opendir(_caller: Caller, ino: number): number {
-    return this.#directories.opendir(ino)
-  }
-
-  readdir(ino: number, handle: number, offset: number, sink: DirectorySink): number {
-    return this.#directories.readdir(ino, handle, offset, sink)
-  }
-
-  releasedir(handle: number): number {
-    return this.#directories.releasedir(handle)
+  readdir(ino: number, offset: number, sink: DirectorySink): number {
+    return this.#directories.readdir(ino, offset, sink)
   }
 
   fsyncdir(_ino: number): number {

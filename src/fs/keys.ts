@@ -2,6 +2,7 @@
  * Builders of the keys that a volume keeps in its tree. The first byte is the namespace:
  *
  *   d path        dirent of "/a/b/c"; the children of a directory are the keys under `d path /`
+ *   e ino cookie  an entry of a listing: directory, then the readdir offset that continues behind it
  *   i ino         inode record            b ino     inline data or symlink target
  *   o ino         orphan marker           r data id data file that is pending or retired
  *   s name        store counters          t         never stored: waypoint of a directory exchange
@@ -12,6 +13,7 @@
 import { MAX_PATH } from '../limits.ts'
 
 export const NS_DIRENT = 0x64
+export const NS_ENTRY = 0x65
 export const NS_INODE = 0x69
 export const NS_INLINE = 0x62
 export const NS_ORPHAN = 0x6f
@@ -24,28 +26,51 @@ export const ROOT_INO = 1
 
 /** Bytes of a key that is a namespace and a number. */
 export const NUMBER_KEY = 1 + 8
+/** Bytes of a key that is a namespace and two numbers. */
+export const ENTRY_KEY = 1 + 8 + 8
 /** Bytes that hold any key of a volume: namespace, path, and the slash that opens a directory's children. */
 export const KEY_BUFFER = 1 + MAX_PATH + 1
 
 /** Writes the key of `number`, below 2^53, in `namespace` to `out` and returns its length. */
 export function numberKey(out: Uint8Array, namespace: number, number: number): number {
-  const high = Math.floor(number / 4294967296)
   out[0] = namespace
-  out[1] = high >>> 24
-  out[2] = high >>> 16
-  out[3] = high >>> 8
-  out[4] = high
-  out[5] = number >>> 24
-  out[6] = number >>> 16
-  out[7] = number >>> 8
-  out[8] = number
+  putNumber(out, 1, number)
   return NUMBER_KEY
 }
 
-/** The number in a key that {@link numberKey} built. */
+/** The number in a key that {@link numberKey} built; the directory's of one that {@link entryKey} built. */
 export function keyNumber(key: Uint8Array): number {
-  const high = ((key[1] << 24) | (key[2] << 16) | (key[3] << 8) | key[4]) >>> 0
-  const low = ((key[5] << 24) | (key[6] << 16) | (key[7] << 8) | key[8]) >>> 0
+  return numberAt(key, 1)
+}
+
+/** Writes the key of the entry of directory `ino` with `cookie` to `out` and returns its length. */
+export function entryKey(out: Uint8Array, ino: number, cookie: number): number {
+  out[0] = NS_ENTRY
+  putNumber(out, 1, ino)
+  putNumber(out, 9, cookie)
+  return ENTRY_KEY
+}
+
+/** The cookie in a key that {@link entryKey} built. */
+export function entryCookie(key: Uint8Array): number {
+  return numberAt(key, 9)
+}
+
+function putNumber(out: Uint8Array, at: number, number: number): void {
+  const high = Math.floor(number / 4294967296)
+  out[at] = high >>> 24
+  out[at + 1] = high >>> 16
+  out[at + 2] = high >>> 8
+  out[at + 3] = high
+  out[at + 4] = number >>> 24
+  out[at + 5] = number >>> 16
+  out[at + 6] = number >>> 8
+  out[at + 7] = number
+}
+
+function numberAt(key: Uint8Array, at: number): number {
+  const high = ((key[at] << 24) | (key[at + 1] << 16) | (key[at + 2] << 8) | key[at + 3]) >>> 0
+  const low = ((key[at + 4] << 24) | (key[at + 5] << 16) | (key[at + 6] << 8) | key[at + 7]) >>> 0
   return high * 4294967296 + low
 }
 
@@ -70,6 +95,7 @@ export const COUNTERS_KEY = new TextEncoder().encode('scounters')
 
 /** One-byte prefixes for walks over a whole namespace. */
 export const ALL_DIRENTS = Uint8Array.of(NS_DIRENT)
+export const ALL_ENTRIES = Uint8Array.of(NS_ENTRY)
 export const ALL_INODES = Uint8Array.of(NS_INODE)
 export const ALL_INLINE = Uint8Array.of(NS_INLINE)
 export const ALL_ORPHANS = Uint8Array.of(NS_ORPHAN)

@@ -11,7 +11,7 @@ import type { Durability } from '../journal/journal.ts'
 import { type FileSystemHandle, makeFileSystem } from './attach.ts'
 import { serveControl } from './control.ts'
 import type { FileSystem } from './filesystem.ts'
-import { countAllRequests, createRequestCounters } from './fuse/counters.ts'
+import { createRequestCounters, describeRequests } from './fuse/counters.ts'
 import { checkDevice, checkMountPoint } from './fuse/mount.ts'
 import { serve } from './fuse/serve.ts'
 import { ATTR_SIZE } from './inode.ts'
@@ -62,7 +62,7 @@ export async function mountStore(options: MountStoreOptions): Promise<void> {
       filesystem.takeReserve()
       filesystem.freeingSpace(() => filesystem.collectOrphans())
     }
-    const describe = () => ({ tree: store.tree.stats(), requests: countAllRequests(requestCounters) })
+    const describe = () => ({ tree: store.tree.stats(), requests: describeRequests(requestCounters) })
     // Nothing is made in a store that is only read, and others may read it too: `holtfs stats` can open it itself.
     const control = readOnly ? undefined : serveControl(directory, describe)
     const timer = setInterval(() => collect(filesystem, readOnly), COLLECT_EVERY)

@@ -168,7 +168,7 @@ export class Names {
     context.touchDirectory(directory)
     context.stageInode(directory)
     context.stageInode(inode)
-    this.#stageEntry(prefix, name, inode)
+    this.#stageEntry(parent, prefix, name, inode)
     return 0
   }
 
@@ -210,7 +210,7 @@ export class Names {
     context.touchDirectory(this.#parent)
     context.stageInode(this.#parent)
     context.stageInode(inode)
-    this.#stageEntry(prefix, newName, inode)
+    this.#stageEntry(newParent, prefix, newName, inode)
     return 0
   }
 
@@ -236,7 +236,7 @@ export class Names {
     context.touchDirectory(this.#parent)
     context.stageInode(this.#parent)
     stageLostName(context, this.#inode)
-    context.stageDirentRemoval(prefix, name)
+    context.stageDirentRemoval(parent, prefix, name, this.#dirent.cookie)
     return 0
   }
 
@@ -269,7 +269,7 @@ export class Names {
     context.touchDirectory(this.#parent)
     context.stageInode(this.#parent)
     stageLostName(context, this.#inode)
-    context.stageDirentRemoval(prefix, name)
+    context.stageDirentRemoval(parent, prefix, name, this.#dirent.cookie)
     return 0
   }
 
@@ -294,9 +294,9 @@ export class Names {
     throw new HoltError('HOLT_CORRUPT_DATA', `a name refers to inode ${this.#dirent.ino}, which does not exist`)
   }
 
-  #stageEntry(prefix: Uint8Array, name: Uint8Array, inode: InodeRecord): void {
+  #stageEntry(parent: number, prefix: Uint8Array, name: Uint8Array, inode: InodeRecord): void {
     this.#dirent.set(inode.ino, inode.type >> 12, this.#context.counters.nextCookie())
-    this.#context.stageDirent(prefix, name, this.#dirent)
+    this.#context.stageDirent(parent, prefix, name, this.#dirent)
   }
 }
 

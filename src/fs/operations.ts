@@ -103,8 +103,6 @@ export interface Operations {
     flags: number,
   ): number
   link(caller: Caller, ino: number, newParent: number, newName: Uint8Array, attr: Uint8Array, at: number): number
-  /** Checks that `ino` can be opened as a file. */
-  open(caller: Caller, ino: number, flags: number): number
   read(ino: number, offset: number, size: number, out: Uint8Array, at: number): number
   write(caller: Caller, ino: number, offset: number, data: Uint8Array): number
   /** `mode` is that of fallocate(2); -EOPNOTSUPP for what it does not know. */
@@ -122,7 +120,6 @@ export interface Operations {
     flags: number,
   ): number
   fsync(ino: number, dataOnly: boolean): number
-  release(ino: number): number
   /** Copies the value to `out` and returns its length. With `size` 0 only the length counts; -ERANGE when it is above `size`. */
   getxattr(ino: number, name: Uint8Array, size: number, out: Uint8Array, at: number): number
   /** As getxattr, for the names, each ended by NUL. */
@@ -130,10 +127,8 @@ export interface Operations {
   /** `flags`: XATTR_CREATE 1, XATTR_REPLACE 2. `killSetgid`: an access control list takes setgid away. */
   setxattr(ino: number, name: Uint8Array, value: Uint8Array, flags: number, killSetgid: boolean): number
   removexattr(ino: number, name: Uint8Array): number
-  /** Returns a directory handle, zero or more. */
-  opendir(caller: Caller, ino: number): number
-  readdir(ino: number, handle: number, offset: number, sink: DirectorySink): number
-  releasedir(handle: number): number
+  /** Adds the entries of a directory behind `offset`: 0, or the cookie of an entry that was added before. */
+  readdir(ino: number, offset: number, sink: DirectorySink): number
   fsyncdir(ino: number): number
   statfs(out: FilesystemStatistics): number
   /**

@@ -37,7 +37,8 @@ export class Publication {
     const context = this.#context
     if (inode.dataKind === DATA_FILE) {
       // Also where a write covers the remains: a power cut may take it and bring them back.
-      if (end > inode.size) this.#allocation.cutTail(inode.dataId, inode.size)
+      // And at the first write, to free what a crash has left there.
+      if (end > inode.size || !context.data.isOpen(inode.dataId)) this.#allocation.cutTail(inode.dataId, inode.size)
       return inode.dataId
     }
     const id = this.#allocation.create()

@@ -114,8 +114,12 @@ export class Renames {
       stageLostName(context, this.#target)
     }
     this.#stageDirectories(into)
-    context.stageDirentRemoval(from, name)
-    this.#stagePlace(this.#moved, into.ino, to, newName)
+    const { cookie } = this.#fromDirent
+    const replaces = this.#toDirent.ino !== 0
+    const stays = !replaces && into === this.#fromDirectory
+    context.stageDirentRemoval(this.#fromDirectory.ino, from, name, stays ? 0 : cookie)
+    const there = replaces ? this.#toDirent.cookie : stays ? cookie : context.counters.nextCookie()
+    this.#stagePlace(this.#moved, into.ino, to, newName, there)
     if (isDirectory) this.#stageSubtree(childrenOf(from, name), childrenOf(to, newName))
     return 0
   }
@@ -142,8 +146,9 @@ export class Renames {
       into.nlink += change
     }
     this.#stageDirectories(into)
-    this.#stagePlace(moved, into.ino, to, newName)
-    this.#stagePlace(target, this.#fromDirectory.ino, from, name)
+    const { cookie } = this.#fromDirent
+    this.#stagePlace(moved, into.ino, to, newName, this.#toDirent.cookie)
+    this.#stagePlace(target, this.#fromDirectory.ino, from, name, cookie)
     const here = childrenOf(from, name)
     const there = childrenOf(to, newName)
     if (moved.isDirectory && target.isDirectory) {
@@ -167,16 +172,16 @@ export class Renames {
   }
 
   /**
-   * Stages an inode under its new name. The dirent gets a new cookie: a listing that goes on from the old one must not
-   * go on from the new place.
+   * Stages an inode under its new name. A name that was there keeps its cookie, and so does an entry that moves within
+   * its directory: a listing that goes on meanwhile has either exactly once.
    */
-  #stagePlace(record: InodeRecord, parent: number, prefix: Uint8Array, name: Uint8Array): void {
+  #stagePlace(record: InodeRecord, parent: number, prefix: Uint8Array, name: Uint8Array, cookie: number): void {
     const context = this.#context
     if (record.isDirectory) record.setPlace(parent, name)
     context.touchChanged(record)
     context.stageInode(record)
-    this.#fromDirent.set(record.ino, record.type >> 12, context.counters.nextCookie())
-    context.stageDirent(prefix, name, this.#fromDirent)
+    this.#fromDirent.set(record.ino, record.type >> 12, cookie)
+    context.stageDirent(parent, prefix, name, this.#fromDirent)
   }
 
   #stageSubtree(from: Uint8Array, to: Uint8Array): void {

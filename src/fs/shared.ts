@@ -1,6 +1,6 @@
 /**
  * The memory that the FileSystems of all worker threads over one store share: namespace epochs, counters, the clock's
- * base, directory handles and one lock word per group of inodes. It starts empty with every start of the server and
+ * base, where listings end and one lock word per group of inodes. It starts empty with every start of the server and
  * holds nothing that a crash may not lose. Doubles are changed only inside the metadata store's exclusive section
  * (the clock's base excepted, where a race costs a millisecond).
  */
@@ -13,9 +13,8 @@ export const W_RENAMES_STARTED = 0
 export const W_RENAMES_FINISHED = 1
 export const W_REMOVALS = 2
 export const W_COUNTERS_LOADED = 3
-export const W_SLOT_HINT = 4
 /** 1: the space kept back on the host is given up (reserve.ts). */
-export const W_RESERVE_GIVEN_UP = 5
+export const W_RESERVE_GIVEN_UP = 4
 /** Creations and synced creations in each `data/<xx>` (index xx), `data/` (256) and the store's directory (257). */
 export const W_CREATED = 64
 export const W_SYNCED = W_CREATED + 320
@@ -29,16 +28,14 @@ export const F_COUNTERS = 1
 /** Files that began in the tree lately: see inline-promises.ts. */
 export const F_INLINE = 64
 export const INLINE_ENTRIES = 256
-const DOUBLES = F_INLINE + 2 * INLINE_ENTRIES
-
-/** Directory handles: see directory.ts. */
-export const SLOT_COUNT = 4096
-export const SLOT_SIZE = 576
-const SLOTS_AT = WORDS * 4 + DOUBLES * 8
+/** Listings that began lately, two values each: see directory.ts. A lock word guards all that share it. */
+export const F_LISTINGS = F_INLINE + 2 * INLINE_ENTRIES
+export const LISTINGS = LOCKS
+const DOUBLES = F_LISTINGS + 2 * LISTINGS
 
 /** Allocates the shared memory of one started store. */
 export function createFsShared(): FsShared {
-  const shared = new SharedArrayBuffer(SLOTS_AT + SLOT_COUNT * SLOT_SIZE)
+  const shared = new SharedArrayBuffer(WORDS * 4 + DOUBLES * 8)
   // What an earlier run created may not be synced: the first fsync in each data directory has to see to it.
   new Int32Array(shared, W_CREATED * 4, 258).fill(1)
   return shared
@@ -48,15 +45,10 @@ export function createFsShared(): FsShared {
 export class SharedState {
   readonly words: Int32Array<SharedArrayBuffer>
   readonly doubles: Float64Array<SharedArrayBuffer>
-  readonly slots: Uint8Array<SharedArrayBuffer>
-  /** The same bytes as {@link slots}. */
-  readonly slotWords: Int32Array<SharedArrayBuffer>
 
   constructor(shared: FsShared) {
     this.words = new Int32Array(shared, 0, WORDS)
     this.doubles = new Float64Array(shared, WORDS * 4, DOUBLES)
-    this.slots = new Uint8Array(shared, SLOTS_AT)
-    this.slotWords = new Int32Array(shared, SLOTS_AT)
   }
 
   /**

@@ -44,6 +44,7 @@ test('a kernel that offers everything gets only the flags whose promise is kept'
   const bit = (n: number) => (fields!.flags >>> n) & 1
   const kept = {
     asyncRead: 0,
+    exportSupport: 4,
     bigWrites: 5,
     readdirplus: 13,
     plusAuto: 14,
@@ -58,7 +59,6 @@ test('a kernel that offers everything gets only the flags whose promise is kept'
   const refused = {
     posixLocks: 1,
     atomicTruncate: 3,
-    exportSupport: 4,
     flock: 10,
     autoInvalidate: 12,
     writeback: 16,
@@ -87,12 +87,12 @@ test('a newer major version is told ours and tries again', t => {
 
 test('a kernel that is too old is refused with a reason', t => {
   for (const [major, minor] of [
-    [7, 22],
+    [7, 28],
     [6, 99],
   ]) {
     const { result, error } = init(major, minor, ALL)
     t.false(result.agreed)
     t.is(error, -71)
-    t.regex(result.error, /7\.23 or newer/)
+    t.regex(result.error, /7\.29 or newer/)
   }
 })

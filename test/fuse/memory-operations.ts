@@ -196,10 +196,6 @@ export class MemoryOperations implements Operations {
     return this.#put(inode, attr, at)
   }
 
-  open(_caller: Caller, ino: number): number {
-    return this.inodes.has(ino) ? 0 : -ENOENT
-  }
-
   read(ino: number, offset: number, size: number, out: Uint8Array, at: number): number {
     const { data } = this.inodes.get(ino)!
     const part = data.subarray(Math.min(offset, data.length), Math.min(offset + size, data.length))
@@ -238,16 +234,7 @@ export class MemoryOperations implements Operations {
     return 0
   }
 
-  release(): number {
-    return 0
-  }
-
-  opendir(_caller: Caller, ino: number): number {
-    return this.inodes.get(ino)?.entries === undefined ? -ENOTDIR : 2 ** 33 + 5
-  }
-
-  readdir(ino: number, handle: number, offset: number, sink: DirectorySink): number {
-    if (handle !== 2 ** 33 + 5) return -EINVAL
+  readdir(ino: number, offset: number, sink: DirectorySink): number {
     const { entries, parent } = this.inodes.get(ino)!
     const all: [string, number][] = [['.', ino], ['..', parent], ...entries!]
     const attr = new Uint8Array(88)
@@ -257,10 +244,6 @@ export class MemoryOperations implements Operations {
       this.#put(inode, attr, 0)
       if (!sink.add(inode.ino, (inode.mode & S_IFMT) >> 12, i + 1, name, name.length, attr, 0)) break
     }
-    return 0
-  }
-
-  releasedir(): number {
     return 0
   }
 

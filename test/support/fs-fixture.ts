@@ -192,7 +192,7 @@ export class FsFixture {
   }
 
   /** Up to `limit` entries from `offset`. */
-  readdir(ino: number, handle: number, offset: number, limit: number, plus = false, fs = this.fs): number | Entry[] {
+  readdir(ino: number, offset: number, limit: number, plus = false, fs = this.fs): number | Entry[] {
     const entries: Entry[] = []
     const sink: DirectorySink = {
       plus,
@@ -209,24 +209,21 @@ export class FsFixture {
         return true
       },
     }
-    const result = fs.readdir(ino, handle, offset, sink)
+    const result = fs.readdir(ino, offset, sink)
     return result < 0 ? result : entries
   }
 
-  /** Names in a directory without `.` and `..`, read in pieces of `step`. */
+  /** Names in a directory without `.` and `..`, read in pieces of `step`, sorted. */
   list(ino: number, step = 7): string[] {
     const names: string[] = []
-    const handle = this.fs.opendir(this.caller, ino)
-    if (handle < 0) throw new Error(`errno ${-handle}`)
     for (let offset = 0; ; ) {
-      const entries = this.readdir(ino, handle, offset, step)
+      const entries = this.readdir(ino, offset, step)
       if (typeof entries === 'number') throw new Error(`errno ${-entries}`)
       if (entries.length === 0) break
       offset = entries.at(-1)!.cookie
       names.push(...entries.map(entry => entry.name))
     }
-    this.fs.releasedir(handle)
-    return names.slice(2)
+    return names.slice(2).sort()
   }
 
   #answer(result: number): number | Attributes {

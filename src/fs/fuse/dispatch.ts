@@ -123,10 +123,6 @@ export class Dispatcher {
         const old = request.u64(wire.LINK_OLDNODEID)
         return this.#entry(operations.link(request.caller, old, ino, name, reply.bytes, Reply.ENTRY_ATTR_AT))
       }
-      case wire.FUSE_OPEN: {
-        const rc = operations.open(request.caller, ino, request.u32(wire.OPEN_FLAGS))
-        return rc < 0 ? reply.error(request, rc) : reply.opened(request, 0, wire.FOPEN_KEEP_CACHE)
-      }
       case wire.FUSE_CREATE:
         return this.#create()
       case wire.FUSE_READ: {
@@ -160,8 +156,6 @@ export class Dispatcher {
         const rc = operations.statfs(this.#statistics)
         return rc < 0 ? reply.error(request, rc) : reply.statistics(request, this.#statistics)
       }
-      case wire.FUSE_RELEASE:
-        return this.#status(operations.release(ino))
       case wire.FUSE_FSYNC:
         return this.#status(operations.fsync(ino, (request.u32(wire.FSYNC_FLAGS) & wire.FSYNC_FDATASYNC) !== 0))
       case wire.FUSE_GETXATTR:
@@ -172,16 +166,10 @@ export class Dispatcher {
         return this.#status(setxattr(operations, request))
       case wire.FUSE_REMOVEXATTR:
         return this.#status(removexattr(operations, request))
-      case wire.FUSE_OPENDIR: {
-        const rc = operations.opendir(request.caller, ino)
-        return rc < 0 ? reply.error(request, rc) : reply.opened(request, rc, 0)
-      }
       case wire.FUSE_READDIR:
         return this.#readdir(false)
       case wire.FUSE_READDIRPLUS:
         return this.#readdir(true)
-      case wire.FUSE_RELEASEDIR:
-        return this.#status(operations.releasedir(request.u64(wire.FILE_HANDLE)))
       case wire.FUSE_FSYNCDIR:
         return this.#status(operations.fsyncdir(ino))
       case wire.FUSE_DESTROY:
@@ -256,8 +244,6 @@ export class Dispatcher {
     const at = Reply.ENTRY_ATTR_AT
     let rc = operations.mknod(caller, request.ino, name, mode, 0, reply.bytes, at)
     if (rc === -EEXIST && (flags & O_EXCL) === 0) rc = operations.lookup(caller, request.ino, name, reply.bytes, at)
-    if (rc < 0) return reply.error(request, rc)
-    rc = operations.open(caller, reply.entryIno(), flags)
     return rc < 0 ? reply.error(request, rc) : reply.created(request, 0, wire.FOPEN_KEEP_CACHE)
   }
 
@@ -265,8 +251,7 @@ export class Dispatcher {
     const request = this.#request
     const reply = this.#reply
     reply.beginDirectory(request.u32(wire.READ_SIZE), plus)
-    const handle = request.u64(wire.FILE_HANDLE)
-    const rc = this.#operations.readdir(request.ino, handle, request.u64(wire.READ_OFFSET), reply)
+    const rc = this.#operations.readdir(request.ino, request.u64(wire.READ_OFFSET), reply)
     return rc < 0 ? reply.error(request, rc) : reply.directory(request)
   }
 

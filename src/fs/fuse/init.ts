@@ -9,6 +9,7 @@ import * as wire from './wire.ts'
 
 const WANTED =
   wire.INIT_ASYNC_READ |
+  wire.INIT_EXPORT_SUPPORT |
   wire.INIT_BIG_WRITES |
   wire.INIT_DO_READDIRPLUS |
   wire.INIT_READDIRPLUS_AUTO |

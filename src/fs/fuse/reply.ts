@@ -57,12 +57,6 @@ export class Reply implements DirectorySink {
     return this.#finish(request, 0, BODY + wire.ENTRY_OUT_SIZE)
   }
 
-  /** The inode number in the attributes of an entry reply. */
-  entryIno(): number {
-    const w = Reply.ENTRY_ATTR_AT >> 2
-    return this.#words[w + 1] * TWO_32 + this.#words[w]
-  }
-
   /** "No such name", which the kernel may remember. */
   negativeEntry(request: Request): number {
     const w = BODY >> 2
@@ -79,12 +73,6 @@ export class Reply implements DirectorySink {
     this.#words[w + 2] = 0
     this.#words[w + 3] = 0
     return this.#finish(request, 0, BODY + wire.ATTR_OUT_SIZE)
-  }
-
-  /** An opened file or directory. */
-  opened(request: Request, handle: number, flags: number): number {
-    this.#openAt(BODY, handle, flags)
-    return this.#finish(request, 0, BODY + wire.OPEN_OUT_SIZE)
   }
 
   /** CREATE: the entry, then the opened file. */

@@ -7,8 +7,8 @@
 export const FUSE_MAJOR = 7
 /** The newest minor version that this file was checked against; newer kernels agree to talk this one. */
 export const FUSE_MINOR = 45
-/** Oldest minor version with the structure sizes below (Linux 3.15). */
-export const FUSE_MINOR_OLDEST = 23
+/** Oldest minor version whose kernel does without OPEN and OPENDIR (Linux 5.1). */
+export const FUSE_MINOR_OLDEST = 29
 
 export const FUSE_LOOKUP = 1
 export const FUSE_FORGET = 2
@@ -62,6 +62,7 @@ export const FUSE_COPY_FILE_RANGE_64 = 53
 
 /** INIT flags, the low word. */
 export const INIT_ASYNC_READ = 1 << 0
+export const INIT_EXPORT_SUPPORT = 1 << 4
 export const INIT_BIG_WRITES = 1 << 5
 /** The server applies the umask. */
 export const INIT_DONT_MASK = 1 << 6
@@ -128,8 +129,6 @@ export const CREATE_FLAGS = 40
 export const CREATE_MODE = 44
 export const CREATE_UMASK = 48
 export const CREATE_NAME = 56
-/** `fuse_read_in`, `fuse_write_in`, `fuse_fsync_in` and `fuse_release_in` all begin with the file handle. */
-export const FILE_HANDLE = 40
 export const READ_OFFSET = 48
 export const READ_SIZE = 56
 export const WRITE_OFFSET = 48
