@@ -66,29 +66,23 @@ function seen(): Seen {
 
 /** The whole directory, three entries at a time. */
 function list(step: Step): number {
-  const slot = fs.opendir(caller, step.ino)
-  if (slot < 0) return slot
   let offset = 0
-  try {
-    for (let added = 1; added > 0; ) {
-      added = 0
-      const sink: DirectorySink = {
-        plus: false,
-        add(ino, _type, cookie, name, nameLength) {
-          if (added === 3) return false
-          added++
-          if (offset >= 2) step.entries.push({ name: Buffer.from(name.subarray(0, nameLength)).toString(), ino })
-          offset = cookie
-          return true
-        },
-      }
-      const rc = fs.readdir(step.ino, slot, offset, sink)
-      if (rc < 0) return rc
+  for (let added = 1; added > 0; ) {
+    added = 0
+    const sink: DirectorySink = {
+      plus: false,
+      add(ino, _type, cookie, name, nameLength) {
+        if (added === 3) return false
+        added++
+        if (offset >= 2) step.entries.push({ name: Buffer.from(name.subarray(0, nameLength)).toString(), ino })
+        offset = cookie
+        return true
+      },
     }
-    return 0
-  } finally {
-    fs.releasedir(slot)
+    const rc = fs.readdir(step.ino, offset, sink)
+    if (rc < 0) return rc
   }
+  return 0
 }
 
 function run(step: Step): number {
