@@ -20,11 +20,12 @@ import {
 } from '../layout.ts'
 import { ChunkReader, ENTRY_HEAD } from '../load-chunk.ts'
 import { type Pool, ROOT_BLOB } from '../pool.ts'
-import { Build, LEAST_RUN } from './build.ts'
+import { Build } from './build.ts'
 import { commonLength } from './bytes.ts'
 import { edgeSize } from './edge.ts'
 import { ANY_VERSION, type Insert, OF_CHANGE } from './insert.ts'
 import { findChild, nextChild, nodeAt } from './node.ts'
+import { LEAST_RUN } from './open-nodes.ts'
 
 /** Fewer keys than these are inserted faster than they are built and hung. */
 const WORTH_BUILDING = 8
