@@ -2,7 +2,6 @@
  * Attributes: getattr, setattr without a size (truncate.ts has those), and the rules by which a change is applied to an
  * inode record. Who may change what is the kernel's business (default_permissions).
  */
-import type { Clock } from './clock.ts'
 import type { FsContext } from './context.ts'
 import { ENOENT } from './errno.ts'
 import { InodeRecord, S_IFMT } from './inode.ts'
@@ -19,7 +18,7 @@ import {
   SET_SIZE,
   SET_UID,
 } from './operations.ts'
-import { dropPrivileges } from './publication.ts'
+import { dropCapability, dropPrivileges } from './publication.ts'
 
 export class Attributes {
   readonly #context: FsContext
@@ -41,8 +40,7 @@ export class Attributes {
     context.enter()
     try {
       if (!context.readInode(ino, inode)) return context.abandon(-ENOENT)
-      applyChange(inode, change, caller, context.clock)
-      if ((change.valid & SET_MODE) !== 0) context.acls.stageMode(inode)
+      applyChange(context, inode, change, caller)
       context.stageInode(inode)
       context.conclude(0)
     } finally {
@@ -53,11 +51,15 @@ export class Attributes {
   }
 }
 
-/** Applies all of `change` but the size to `inode`; `now` was read when the section began. */
-export function applyChange(inode: InodeRecord, change: AttributeChange, caller: Caller, now: Clock): void {
+/** Applies all of `change` but the size to `inode`, and stages what of its extended attributes changes with it. */
+export function applyChange(context: FsContext, inode: InodeRecord, change: AttributeChange, caller: Caller): void {
   const { valid } = change
-  if ((valid & SET_MODE) !== 0) inode.mode = inode.type | (change.mode & ~S_IFMT & 0o7777)
-  else if (!inode.isDirectory && losesPrivileges(valid, caller)) dropPrivileges(inode)
+  const now = context.clock
+  if ((valid & SET_MODE) !== 0) {
+    inode.mode = inode.type | (change.mode & ~S_IFMT & 0o7777)
+    context.acls.stageMode(inode)
+  } else if (!inode.isDirectory && losesPrivileges(valid, caller)) dropPrivileges(inode)
+  if ((valid & (SET_UID | SET_GID | SET_SIZE)) !== 0) dropCapability(context, inode)
   if ((valid & SET_UID) !== 0) inode.uid = change.uid
   if ((valid & SET_GID) !== 0) inode.gid = change.gid
 
@@ -69,7 +71,7 @@ export function applyChange(inode: InodeRecord, change: AttributeChange, caller:
   else inode.setCtime(now.seconds, now.nanoseconds)
 }
 
-/** A chown always takes setuid and setgid away, root's too; a truncation does unless root truncates. */
+/** A chown always takes setuid and setgid away, root's too; a truncation does unless the caller may set them. */
 function losesPrivileges(valid: number, caller: Caller): boolean {
-  return (valid & (SET_UID | SET_GID)) !== 0 || ((valid & SET_SIZE) !== 0 && caller.uid !== 0)
+  return (valid & (SET_UID | SET_GID)) !== 0 || ((valid & SET_SIZE) !== 0 && caller.killsPrivileges)
 }

@@ -13,6 +13,8 @@ export interface Caller {
   pid: number
   /** Permission bits that nothing it creates is to have; set for the operations that create. */
   umask: number
+  /** Whether what it writes or cuts off takes setuid and setgid from a file: it may not set them itself. */
+  killsPrivileges: boolean
 }
 
 /** What a SETATTR changes; a field counts only when its flag below is in `valid`. Times: seconds and nanoseconds. */

@@ -7,9 +7,10 @@ import { MAX_INLINE } from '../limits.ts'
 import type { Allocation } from './allocation.ts'
 import type { FsContext } from './context.ts'
 import { ENOENT, hostErrno } from './errno.ts'
-import { DATA_FILE, DATA_INLINE, InodeRecord, S_ISGID, S_ISUID, S_IXGRP } from './inode.ts'
+import { DATA_FILE, DATA_INLINE, InodeRecord, S_ISGID, S_ISUID, S_IXGRP, XATTR_CAPABILITY } from './inode.ts'
 import { NS_INLINE } from './keys.ts'
 import type { Caller } from './operations.ts'
+import { CAPABILITY_NAME } from './xattr-names.ts'
 
 /** Largest file: sizes and offsets are exact JavaScript integers. */
 export const MAX_FILE_SIZE = Number.MAX_SAFE_INTEGER
@@ -128,7 +129,13 @@ export function touchWritten(context: FsContext, caller: Caller, inode: InodeRec
   const { seconds, nanoseconds } = context.clock
   inode.setMtime(seconds, nanoseconds)
   inode.setCtime(seconds, nanoseconds)
-  if (caller.uid !== 0) dropPrivileges(inode)
+  if (caller.killsPrivileges) dropPrivileges(inode)
+  dropCapability(context, inode)
+}
+
+/** File capabilities go with the bytes that they were given for, whoever changes them. */
+export function dropCapability(context: FsContext, inode: InodeRecord): void {
+  if ((inode.xattrs & XATTR_CAPABILITY) !== 0) context.xattrs.stageRemove(inode, CAPABILITY_NAME)
 }
 
 /** What a write or chown takes from an executable: setuid, and setgid where the group may execute. */

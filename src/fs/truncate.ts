@@ -10,7 +10,7 @@ import type { FsContext } from './context.ts'
 import { EFBIG, EINVAL, EISDIR, ENOENT, hostErrno } from './errno.ts'
 import { DATA_FILE, DATA_INLINE, DATA_NONE, InodeRecord, S_IFREG } from './inode.ts'
 import { NS_INLINE } from './keys.ts'
-import { type AttributeChange, type Caller, SET_MODE } from './operations.ts'
+import type { AttributeChange, Caller } from './operations.ts'
 import { hostBlocks, inlineBlocks, MAX_FILE_SIZE, type Publication } from './publication.ts'
 
 const NO_ID = 0
@@ -148,8 +148,7 @@ export class Truncation {
     else this.#stageIntoFile(size)
     inode.size = size
     inode.setMtime(context.clock.seconds, context.clock.nanoseconds)
-    applyChange(inode, change, caller, context.clock)
-    if ((change.valid & SET_MODE) !== 0) context.acls.stageMode(inode)
+    applyChange(context, inode, change, caller)
     context.stageInode(inode)
     return 0
   }

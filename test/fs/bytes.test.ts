@@ -116,7 +116,7 @@ for (const [store, create] of Object.entries(metadataFactories)) {
     t.true(after.mtime > before.mtime && after.ctime > before.ctime)
     t.is(after.atime, before.atime)
     t.is(after.mode, 0o106755)
-    f.caller = { uid: 7, gid: 7, pid: 1, umask: 0 }
+    f.caller = { uid: 7, gid: 7, pid: 1, umask: 0, killsPrivileges: true }
     f.write(before.ino, 0, 'x')
     t.is(f.stat('/f').mode, 0o100755)
     const noGroup = f.mknod(ROOT, 'g', 0o106745) as Attributes

@@ -38,7 +38,7 @@ export class MemoryOperations implements Operations {
   #next = 2 ** 40 + 7
 
   constructor() {
-    this.#create({ uid: 0, gid: 0, pid: 0, umask: 0 }, 1, S_IFDIR | 0o755, 0, 1).nlink = 2
+    this.#create({ uid: 0, gid: 0, pid: 0, umask: 0, killsPrivileges: false }, 1, S_IFDIR | 0o755, 0, 1).nlink = 2
   }
 
   #create(caller: Caller, ino: number, mode: number, rdev: number, parent: number): Inode {

@@ -51,6 +51,10 @@ test('structure sizes, offsets and opcodes are those of the kernel header', t =>
     'HEAD + offsetof(struct fuse_setxattr_in, setxattr_flags)': wire.SETXATTR_MORE_FLAGS,
     'HEAD + sizeof(struct fuse_getxattr_in)': wire.GETXATTR_NAME,
     'sizeof(struct fuse_getxattr_out)': wire.WIDE_OUT_SIZE,
+    'HEAD + offsetof(struct fuse_write_in, write_flags)': wire.WRITE_FLAGS,
+    FUSE_WRITE_KILL_SUIDGID: wire.WRITE_KILL_SUIDGID,
+    FATTR_KILL_SUIDGID: wire.SETATTR_KILL_SUIDGID,
+    FUSE_HANDLE_KILLPRIV_V2: wire.INIT_HANDLE_KILLPRIV_V2,
     FUSE_SETXATTR_EXT: wire.INIT_SETXATTR_EXT,
     FUSE_SETXATTR_ACL_KILL_SGID: wire.SETXATTR_ACL_KILL_SGID,
     FUSE_POSIX_ACL: wire.INIT_POSIX_ACL,
@@ -84,7 +88,7 @@ test('a request header is decoded, with ids beyond 32 bits and owners beyond 31'
   t.is(request.ino, 2 ** 52 + 5)
   t.is(request.opcode, 3)
   t.deepEqual([request.uniqueHigh, request.uniqueLow], [2 ** 31, 9])
-  t.deepEqual(request.caller, { uid: 4294967294, gid: 2147483648, pid: 77, umask: 0 })
+  t.deepEqual(request.caller, { uid: 4294967294, gid: 2147483648, pid: 77, umask: 0, killsPrivileges: true })
   t.false(request.accept(length - 1), 'a message that is cut is not accepted')
 })
 

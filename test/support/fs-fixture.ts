@@ -61,7 +61,7 @@ export class FsFixture {
   readonly metadata: Metadata
   readonly directory: string
   readonly storage: Storage
-  caller: Caller = { uid: 0, gid: 0, pid: 1, umask: 0 }
+  caller: Caller = { uid: 0, gid: 0, pid: 1, umask: 0, killsPrivileges: false }
   shared: FsShared
   data: DataFiles
   fs: FileSystem

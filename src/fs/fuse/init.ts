@@ -1,6 +1,6 @@
 /**
  * INIT: what we and the kernel agree on. Takes from the kernel's offer only the flags whose promise is kept; every
- * other flag stays off, so that the kernel does that part itself (suid clearing, O_TRUNC, locks).
+ * other flag stays off, so that the kernel does that part itself (O_TRUNC, locks).
  */
 import { constants } from 'node:os'
 import type { Reply } from './reply.ts'
@@ -19,7 +19,8 @@ const WANTED =
   wire.INIT_CACHE_SYMLINKS |
   wire.INIT_DONT_MASK |
   wire.INIT_POSIX_ACL |
-  wire.INIT_SETXATTR_EXT
+  wire.INIT_SETXATTR_EXT |
+  wire.INIT_HANDLE_KILLPRIV_V2
 
 /** Requests that nobody waits for (read-ahead, RELEASE) in flight, and the count from which writers are slowed down. */
 const MAX_BACKGROUND = 64

@@ -24,7 +24,7 @@ const SETATTR_KEPT =
 export class Request {
   readonly bytes: Buffer
   readonly #words: Uint32Array
-  readonly caller: Caller = { uid: 0, gid: 0, pid: 0, umask: 0 }
+  readonly caller: Caller = { uid: 0, gid: 0, pid: 0, umask: 0, killsPrivileges: false }
   readonly change: AttributeChange = {
     valid: 0,
     mode: 0,
@@ -62,6 +62,7 @@ export class Request {
     this.caller.uid = this.u32(wire.IN_UID)
     this.caller.gid = this.u32(wire.IN_GID)
     this.caller.pid = this.u32(wire.IN_PID)
+    this.caller.killsPrivileges = this.caller.uid !== 0
     return true
   }
 
@@ -94,7 +95,9 @@ export class Request {
   /** The body of SETATTR. */
   attributeChange(): AttributeChange {
     const change = this.change
-    change.valid = this.u32(wire.SETATTR_VALID) & SETATTR_KEPT
+    const valid = this.u32(wire.SETATTR_VALID)
+    change.valid = valid & SETATTR_KEPT
+    this.caller.killsPrivileges = (valid & wire.SETATTR_KILL_SUIDGID) !== 0
     change.size = this.u64(wire.SETATTR_SIZE)
     change.atime = this.i64(wire.SETATTR_ATIME)
     change.mtime = this.i64(wire.SETATTR_MTIME)

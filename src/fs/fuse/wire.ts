@@ -73,6 +73,8 @@ export const INIT_PARALLEL_DIROPS = 1 << 18
 export const INIT_POSIX_ACL = 1 << 20
 export const INIT_MAX_PAGES = 1 << 22
 export const INIT_CACHE_SYMLINKS = 1 << 23
+/** The server takes setuid, setgid and file capabilities away; the kernel says when a write or truncation does. */
+export const INIT_HANDLE_KILLPRIV_V2 = 1 << 28
 /** SETXATTR has the longer head. */
 export const INIT_SETXATTR_EXT = 1 << 29
 
@@ -101,6 +103,8 @@ export const BATCH_FORGET_COUNT = 40
 export const BATCH_FORGET_ENTRIES = 48
 export const FORGET_ONE_SIZE = 16
 export const SETATTR_VALID = 40
+/** A bit of SETATTR_VALID: the caller may not set setuid and setgid, so the new size takes them away. */
+export const SETATTR_KILL_SUIDGID = 1 << 11
 export const SETATTR_SIZE = 56
 export const SETATTR_ATIME = 72
 export const SETATTR_MTIME = 80
@@ -133,6 +137,8 @@ export const READ_OFFSET = 48
 export const READ_SIZE = 56
 export const WRITE_OFFSET = 48
 export const WRITE_SIZE = 56
+export const WRITE_FLAGS = 60
+export const WRITE_KILL_SUIDGID = 1 << 2
 export const WRITE_DATA = 80
 export const FSYNC_FLAGS = 48
 export const FALLOCATE_OFFSET = 48
