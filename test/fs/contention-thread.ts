@@ -51,7 +51,7 @@ tree.stageDelete = (key, keyLength) => {
   stageDelete(key, keyLength)
 }
 
-const caller = { uid: 0, gid: 0, pid: 1, umask: 0 }
+const caller = { uid: 0, gid: 0, pid: 1, umask: 0, killsPrivileges: false }
 const attr = Buffer.alloc(88)
 const byte = new Uint8Array(1)
 const nothing = { uid: 0, gid: 0, atime: 0, atimeNs: 0, mtime: 0, mtimeNs: 0, ctime: 0, ctimeNs: 0 }

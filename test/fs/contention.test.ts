@@ -29,7 +29,7 @@ const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1e9)
 const THREADS = 4
 const ROOT = 1
 const BALLAST = 1500
-const caller = { uid: 0, gid: 0, pid: 1, umask: 0 }
+const caller = { uid: 0, gid: 0, pid: 1, umask: 0, killsPrivileges: false }
 
 interface Run {
   seed: number
