@@ -4,7 +4,7 @@
  */
 import type { FsContext } from './context.ts'
 import { ENOENT } from './errno.ts'
-import { InodeRecord, S_IFMT } from './inode.ts'
+import { ATTR_SIZE, InodeRecord, S_IFMT } from './inode.ts'
 import {
   type AttributeChange,
   type Caller,
@@ -31,6 +31,13 @@ export class Attributes {
   getattr(ino: number, attr: Uint8Array, at: number): number {
     if (!this.#context.readInode(ino, this.#inode)) return -ENOENT
     this.#inode.copyAttr(attr, at)
+    return 0
+  }
+
+  statx(ino: number, attr: Uint8Array, at: number): number {
+    if (!this.#context.readInode(ino, this.#inode)) return -ENOENT
+    this.#inode.copyAttr(attr, at)
+    this.#inode.copyBtime(attr, at + ATTR_SIZE)
     return 0
   }
 

@@ -24,7 +24,12 @@ const OUTSIDE = 0
 const INSIDE = 1
 const COMMITTING = 2
 
-const EMPTY = new Uint8Array(0)
+/** Kinds of orphans: had a name (an empty mark); never had one, and the kernel has not or has been seen to know it. */
+export const NO_ORPHAN = -1
+export const ORPHAN_LOST_NAME = 0
+export const ORPHAN_UNSEEN = 1
+export const ORPHAN_SEEN = 2
+
 const DOT = 0x2e
 
 export class FsContext {
@@ -41,6 +46,7 @@ export class FsContext {
   readonly acls: AccessLists
   readonly #key = new Uint8Array(KEY_BUFFER)
   readonly #numberKey = new Uint8Array(NUMBER_KEY)
+  readonly #orphan = new Uint8Array(1)
   readonly #emptiness
   #state = OUTSIDE
 
@@ -133,13 +139,18 @@ export class FsContext {
     this.metadata.stageDelete(this.#numberKey, numberKey(this.#numberKey, namespace, ino))
   }
 
-  /** Stages the mark that `ino` has no name and goes when the kernel forgets it. */
-  stageOrphan(ino: number): void {
-    this.metadata.stagePut(this.#numberKey, numberKey(this.#numberKey, NS_ORPHAN, ino), EMPTY, 0, 0)
+  /** Stages the mark that `ino` has no name and goes when the kernel knows it no more. */
+  stageOrphan(ino: number, state: number): void {
+    this.#orphan[0] = state
+    const length = state === ORPHAN_LOST_NAME ? 0 : 1
+    this.metadata.stagePut(this.#numberKey, numberKey(this.#numberKey, NS_ORPHAN, ino), this.#orphan, 0, length)
   }
 
-  isOrphan(ino: number): boolean {
-    return this.metadata.getInto(this.#numberKey, numberKey(this.#numberKey, NS_ORPHAN, ino), EMPTY, 0) >= 0
+  /** What kind of orphan `ino` is; NO_ORPHAN when it is none. */
+  orphanState(ino: number): number {
+    this.#orphan[0] = ORPHAN_LOST_NAME
+    const length = numberKey(this.#numberKey, NS_ORPHAN, ino)
+    return this.metadata.getInto(this.#numberKey, length, this.#orphan, 0) < 0 ? NO_ORPHAN : this.#orphan[0]
   }
 
   /** Reads a dirent: 1 found, 0 absent, or minus an errno. */

@@ -18,6 +18,7 @@ import { EROFS, hostErrno } from './errno.ts'
 import { InodeRecord, S_IFDIR } from './inode.ts'
 import { ROOT_INO } from './keys.ts'
 import type { Metadata } from './metadata.ts'
+import { NamelessFiles } from './nameless.ts'
 import { Names, placeDirectory } from './names.ts'
 import {
   type AttributeChange,
@@ -27,7 +28,7 @@ import {
   type Operations,
   SET_SIZE,
 } from './operations.ts'
-import { Orphans } from './orphans.ts'
+import { type KnownToKernel, Orphans } from './orphans.ts'
 import { Publication } from './publication.ts'
 import { Ranges } from './ranges.ts'
 import { Renames } from './rename.ts'
@@ -54,6 +55,7 @@ export class FileSystem implements Operations {
   readonly #allocation: Allocation
   readonly #attributes: Attributes
   readonly #names: Names
+  readonly #nameless: NamelessFiles
   readonly #renames: Renames
   readonly #directories: Directories
   readonly #bytes: Bytes
@@ -70,6 +72,7 @@ export class FileSystem implements Operations {
     this.#allocation = new Allocation(context)
     this.#attributes = new Attributes(context)
     this.#names = new Names(context)
+    this.#nameless = new NamelessFiles(context)
     this.#renames = new Renames(context)
     this.#directories = new Directories(context)
     const publication = new Publication(context, this.#allocation)
@@ -140,6 +143,11 @@ export class FileSystem implements Operations {
     return true
   }
 
+  /** Removes the inodes without a name that the kernel has forgotten; returns how many. To be called regularly. */
+  collectForgotten(known: KnownToKernel): number {
+    return this.#orphans.collectForgotten(known)
+  }
+
   /** Deletes the host files of data given up since, once that is durable; returns how many. To be called regularly. */
   collectRetired(): number {
     return this.#allocation.collect(false)
@@ -155,6 +163,10 @@ export class FileSystem implements Operations {
 
   getattr(ino: number, attr: Uint8Array, at: number): number {
     return this.#attributes.getattr(ino, attr, at)
+  }
+
+  statx(ino: number, attr: Uint8Array, at: number): number {
+    return this.#attributes.statx(ino, attr, at)
   }
 
   setattr(caller: Caller, ino: number, change: AttributeChange, attr: Uint8Array, at: number): number {
@@ -184,6 +196,10 @@ export class FileSystem implements Operations {
     return this.#names.mknod(caller, parent, name, mode, rdev, attr, at)
   }
 
+  tmpfile(caller: Caller, directory: number, mode: number, attr: Uint8Array, at: number): number {
+    return this.#nameless.create(caller, directory, mode, attr, at)
+  }
+
   mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number, attr: Uint8Array, at: number): number {
     return this.#names.mkdir(caller, parent, name, mode, attr, at)
   }
@@ -197,14 +213,14 @@ export class FileSystem implements Operations {
   }
 
   rename(
-    _caller: Caller,
+    caller: Caller,
     parent: number,
     name: Uint8Array,
     newParent: number,
     newName: Uint8Array,
     flags: number,
   ): number {
-    return this.#renames.rename(parent, name, newParent, newName, flags)
+    return this.#renames.rename(caller, parent, name, newParent, newName, flags)
   }
 
   link(_caller: Caller, ino: number, newParent: number, newName: Uint8Array, attr: Uint8Array, at: number): number {

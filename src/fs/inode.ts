@@ -82,6 +82,12 @@ export class InodeRecord {
     target.set(this.#attr, at)
   }
 
+  /** Writes the time of birth to `target[at..]`: seconds i64, nanoseconds u32. */
+  copyBtime(target: Uint8Array, at: number): void {
+    for (let i = 0; i < 8; i++) target[at + i] = this.bytes[104 + i]
+    for (let i = 0; i < 4; i++) target[at + 8 + i] = this.bytes[92 + i]
+  }
+
   get ino(): number {
     return this.#wide(0)
   }

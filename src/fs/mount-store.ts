@@ -13,6 +13,7 @@ import { serveControl } from './control.ts'
 import type { FileSystem } from './filesystem.ts'
 import { createRequestCounters, describeRequests } from './fuse/counters.ts'
 import { checkDevice, checkMountPoint } from './fuse/mount.ts'
+import { isKnownToKernel } from './fuse/notify.ts'
 import { serve } from './fuse/serve.ts'
 import { ATTR_SIZE } from './inode.ts'
 import { ROOT_INO } from './keys.ts'
@@ -21,7 +22,7 @@ import { checkStoreDirectory } from './store-directory.ts'
 
 const debug = createDebug('holtfs:mount')
 
-/** Milliseconds between two collections of data files that were given up. */
+/** Milliseconds between two collections of inodes that were forgotten and of data files that were given up. */
 const COLLECT_EVERY = 1000
 
 export interface MountStoreOptions {
@@ -65,14 +66,20 @@ export async function mountStore(options: MountStoreOptions): Promise<void> {
     const describe = () => ({ tree: store.tree.stats(), requests: describeRequests(requestCounters) })
     // Nothing is made in a store that is only read, and others may read it too: `holtfs stats` can open it itself.
     const control = readOnly ? undefined : serveControl(directory, describe)
-    const timer = setInterval(() => collect(filesystem, readOnly), COLLECT_EVERY)
+    const mount: { device?: number } = {}
+    const timer = setInterval(() => collect(filesystem, mount.device, readOnly), COLLECT_EVERY)
+    const onReady = (device: number) => {
+      mount.device = device
+      options.onReady()
+    }
     try {
       const module = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
-      await serve({ ...options, name: directory, module, handle, requestCounters })
+      await serve({ ...options, name: directory, module, handle, requestCounters, onReady })
     } finally {
       clearInterval(timer)
       control?.close()
-      collect(filesystem, readOnly)
+      // The mount is gone, nobody has anything open. What fails here is done at the next start.
+      if (!readOnly) attempt(() => filesystem.collectOrphans())
     }
   } finally {
     store.close()
@@ -85,13 +92,22 @@ function refuseWithoutRoot(filesystem: FileSystem, directory: string): void {
   throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no filesystem: mount it without --read-only once`)
 }
 
-function collect(filesystem: FileSystem, readOnly: boolean): void {
+function collect(filesystem: FileSystem, device: number | undefined, readOnly: boolean): void {
   if (readOnly) return
-  try {
-    filesystem.freeingSpace(() => filesystem.collectRetired())
+  attempt(() => {
+    filesystem.freeingSpace(() => {
+      if (device !== undefined) filesystem.collectForgotten(ino => isKnownToKernel(device, ino))
+      filesystem.collectRetired()
+    })
     filesystem.takeReserve()
+  })
+}
+
+function attempt(collection: () => void): void {
+  try {
+    collection()
   } catch (error) {
-    debug('collecting data files failed: %s', (error as Error).message)
+    debug('collecting what is not used any more failed: %s', (error as Error).message)
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import { HoltError } from '../errors.ts'
 import { MAX_PATH } from '../limits.ts'
-import { checkName, type FsContext, isDot, isDotDot } from './context.ts'
+import { checkName, type FsContext, isDot, isDotDot, ORPHAN_LOST_NAME } from './context.ts'
 import { Dirent } from './dirent.ts'
 import { EEXIST, EINVAL, EISDIR, EMLINK, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS } from './errno.ts'
 import {
@@ -19,8 +19,9 @@ import {
   S_IFMT,
   S_IFREG,
   S_IFSOCK,
-  S_ISGID,
 } from './inode.ts'
+import { NS_ORPHAN } from './keys.ts'
+import { initInode } from './new-inode.ts'
 import type { Caller } from './operations.ts'
 
 /** Most names an inode may have. */
@@ -66,10 +67,13 @@ export class Names {
     return prefix === undefined ? this.#context.namespace.failure : this.#context.readDirent(prefix, name, this.#dirent)
   }
 
-  /** `.` of any inode and `..` of a directory: how the kernel finds back from a file handle. */
+  /**
+   * `.` of any inode and `..` of a directory: how the kernel finds back from a file handle to what it has forgotten. What has no
+   * name is not found: it may be removed at any time.
+   */
   #lookupRelative(ino: number, dot: boolean, attr: Uint8Array, at: number): number {
     const record = this.#inode
-    if (!this.#context.readInode(ino, record)) return -ENOENT
+    if (!this.#context.readInode(ino, record) || record.nlink === 0) return -ENOENT
     if (!dot) {
       if (!record.isDirectory) return -ENOTDIR
       if (!this.#context.readInode(record.parent, record)) return -ENOENT
@@ -143,17 +147,7 @@ export class Names {
     const directory = this.#parent
     const inode = this.#inode
     const isDirectory = (mode & S_IFMT) === S_IFDIR
-    const inherits = (directory.mode & S_ISGID) !== 0
-    const inherited = context.acls.inheritedMode(directory, mode, caller.umask)
-    inode.reset(context.counters.nextIno(), inherits && isDirectory ? inherited | S_ISGID : inherited)
-    inode.uid = caller.uid
-    inode.gid = inherits ? directory.gid : caller.gid
-    inode.rdev = rdev
-    const { seconds, nanoseconds } = context.clock
-    inode.setAtime(seconds, nanoseconds)
-    inode.setMtime(seconds, nanoseconds)
-    inode.setCtime(seconds, nanoseconds)
-    inode.setBtime(seconds, nanoseconds)
+    initInode(context, inode, caller, directory, mode, rdev)
     if (isDirectory) {
       placeDirectory(inode, parent, name)
       directory.nlink++
@@ -164,7 +158,6 @@ export class Names {
       inode.blocks = Math.ceil(target.length / 512)
       context.stageInline(inode.ino, target, target.length)
     }
-    context.acls.stageInherited(inode)
     context.touchDirectory(directory)
     context.stageInode(directory)
     context.stageInode(inode)
@@ -203,7 +196,10 @@ export class Names {
     if (prefix === undefined) return context.namespace.failure
     const found = context.readDirent(prefix, newName, this.#dirent)
     if (found !== 0) return found < 0 ? found : -EEXIST
-    if (inode.nlink === 0) return -ENOENT
+    if (inode.nlink === 0) {
+      if (context.orphanState(ino) <= ORPHAN_LOST_NAME) return -ENOENT
+      context.stageRemove(NS_ORPHAN, ino)
+    }
     if (inode.nlink >= MAX_LINKS) return -EMLINK
     inode.nlink++
     context.touchChanged(inode)
@@ -313,7 +309,7 @@ export function stageLostName(context: FsContext, record: InodeRecord): void {
   record.nlink = record.isDirectory ? 0 : record.nlink - 1
   context.touchChanged(record)
   context.stageInode(record)
-  if (record.nlink === 0) context.stageOrphan(record.ino)
+  if (record.nlink === 0) context.stageOrphan(record.ino, ORPHAN_LOST_NAME)
 }
 
 /** 0 for a name that may come to be, else minus an errno. */

@@ -75,9 +75,11 @@ export interface FilesystemStatistics {
 
 export interface Operations {
   lookup(caller: Caller, parent: number, name: Uint8Array, attr: Uint8Array, at: number): number
-  /** The kernel dropped `ino` from its cache: an orphan (unlinked while open) can be collected. */
+  /** The kernel dropped `ino` from its cache, or could not use a reply that named it: an orphan may have come to its end. */
   forget(ino: number): void
   getattr(ino: number, attr: Uint8Array, at: number): number
+  /** As getattr; the time of birth follows the attributes: seconds i64, nanoseconds u32. */
+  statx(ino: number, attr: Uint8Array, at: number): number
   setattr(caller: Caller, ino: number, change: AttributeChange, attr: Uint8Array, at: number): number
   /** Copies the link target to `out` and returns its length. */
   readlink(ino: number, out: Uint8Array, at: number): number
@@ -92,6 +94,8 @@ export interface Operations {
     attr: Uint8Array,
     at: number,
   ): number
+  /** Creates a regular file that has no name; link() may give it one. */
+  tmpfile(caller: Caller, directory: number, mode: number, attr: Uint8Array, at: number): number
   mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number, attr: Uint8Array, at: number): number
   unlink(caller: Caller, parent: number, name: Uint8Array): number
   rmdir(caller: Caller, parent: number, name: Uint8Array): number

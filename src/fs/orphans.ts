@@ -1,23 +1,35 @@
 /**
- * Inodes without a name: they live on for whoever has them open and go when the kernel forgets them, or at the next
- * start when a crash came first.
+ * Inodes without a name: they live on for whoever has them open, and go when the kernel knows them no more, or at the next start
+ * when a crash came first.
+ *
+ * FORGET is only the occasion to ask: the kernel also sends one for a reply that it could not use, while the inode stays
+ * open. What it still knows, the kernel is asked itself, which holds too when the server was replaced under a live mount. An inode
+ * that had a name is known to the kernel from before it lost it. One that was born without a name is not asked about until the
+ * first FORGET shows that the kernel has seen it: before that the reply that creates it may be on its way.
  */
 import type { Allocation } from './allocation.ts'
-import type { FsContext } from './context.ts'
+import { type FsContext, NO_ORPHAN, ORPHAN_SEEN, ORPHAN_UNSEEN } from './context.ts'
 import { DATA_FILE, DATA_INLINE, InodeRecord } from './inode.ts'
-import { ALL_ORPHANS, keyNumber, NO_KEY, NS_INLINE, NS_INODE, NS_ORPHAN } from './keys.ts'
+import { ALL_ORPHANS, keyNumber, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_KEY, numberKey } from './keys.ts'
 import type { MetadataCursor } from './metadata.ts'
+import { W_ORPHANS_FORGOTTEN } from './shared.ts'
 
-/** Orphans removed in one commit at a start. */
-const BATCH = 64
+/** Orphans removed in one commit: few, so that requests do not wait long for the exclusive section. */
+const BATCH = 32
 /** Bytes of keys of extended attributes after which such a commit ends; an inode has at most half of that. */
 const BATCH_BYTES = 1 << 20
+
+/** Whether the kernel has the inode in its memory, so that somebody may be using it. */
+export type KnownToKernel = (ino: number) => boolean
 
 export class Orphans {
   readonly #context: FsContext
   readonly #allocation: Allocation
   readonly #inode = new InodeRecord()
   readonly #cursor: MetadataCursor
+  readonly #after = new Uint8Array(NUMBER_KEY)
+  /** How many orphans had been forgotten when the last collection began. */
+  #collected = 0
 
   constructor(context: FsContext, allocation: Allocation) {
     this.#context = context
@@ -25,45 +37,85 @@ export class Orphans {
     this.#cursor = context.metadata.cursor()
   }
 
+  /** Takes note that the kernel gave up an orphan, perhaps not for good: {@link collectForgotten} will ask. */
   forget(ino: number): void {
     const context = this.#context
-    if (context.readOnly || !context.isOrphan(ino)) return
+    if (context.readOnly) return
+    const state = context.orphanState(ino)
+    if (state === NO_ORPHAN) return
+    if (state === ORPHAN_UNSEEN) this.#markSeen(ino)
+    Atomics.add(context.shared.words, W_ORPHANS_FORGOTTEN, 1)
+  }
+
+  #markSeen(ino: number): void {
+    const context = this.#context
     context.enter()
     try {
-      if (!context.isOrphan(ino)) {
+      if (context.orphanState(ino) !== ORPHAN_UNSEEN) {
         context.abandon(0)
         return
       }
-      this.#stageEnd(ino)
+      context.stageOrphan(ino, ORPHAN_SEEN)
       context.conclude(0)
     } finally {
       context.leave()
     }
   }
 
+  /** Removes the orphans that the kernel does not know, if it has forgotten one since the last call; returns how many. */
+  collectForgotten(known: KnownToKernel): number {
+    const forgotten = Atomics.load(this.#context.shared.words, W_ORPHANS_FORGOTTEN)
+    if (forgotten === this.#collected) return 0
+    const count = this.#collect(ino => this.#context.orphanState(ino) !== ORPHAN_UNSEEN && !known(ino))
+    this.#collected = forgotten
+    return count
+  }
+
   /** Removes all orphans; returns how many. Only while nobody can have one open. */
   collect(): number {
-    const context = this.#context
-    let collected = 0
+    return this.#collect(() => true)
+  }
+
+  #collect(isOver: (ino: number) => boolean): number {
+    let count = 0
+    let afterLength = 0
     for (let more = true; more; ) {
-      let count = 0
-      context.enter()
-      try {
-        this.#cursor.seek(ALL_ORPHANS, ALL_ORPHANS.length, NO_KEY, 0, -1, false)
-        let bytes = 0
-        while (count < BATCH && bytes < BATCH_BYTES && this.#cursor.next()) {
-          bytes += this.#stageEnd(keyNumber(this.#cursor.key))
-          count++
-        }
-        if (count === 0) context.abandon(0)
-        else context.conclude(0)
-      } finally {
-        context.leave()
+      const over: number[] = []
+      this.#cursor.seek(ALL_ORPHANS, ALL_ORPHANS.length, this.#after, afterLength, -1, false)
+      more = false
+      while (this.#cursor.next()) {
+        const ino = keyNumber(this.#cursor.key)
+        if (isOver(ino)) over.push(ino)
+        if (over.length < BATCH) continue
+        afterLength = numberKey(this.#after, NS_ORPHAN, ino)
+        more = true
+        break
       }
-      collected += count
-      more = count > 0
+      for (let done = 0; done < over.length; ) done += this.#remove(over, done)
+      count += over.length
     }
-    return collected
+    return count
+  }
+
+  /** Removes `inos` from the index `from`, as many as go into one commit; returns how many it has gone through. */
+  #remove(inos: readonly number[], from: number): number {
+    const context = this.#context
+    let at = from
+    let ended = 0
+    context.enter()
+    try {
+      for (let bytes = 0; at < inos.length && bytes < BATCH_BYTES; at++) {
+        // Link may have given it a name meanwhile.
+        if (context.orphanState(inos[at]) === NO_ORPHAN) continue
+        bytes += this.#stageEnd(inos[at])
+        ended++
+      }
+      if (ended === 0) context.abandon(0)
+      else context.conclude(0)
+    } finally {
+      context.leave()
+    }
+    return at - from
   }
 
   /** Returns roughly how many bytes were staged beyond the few of every orphan. */

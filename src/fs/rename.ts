@@ -7,16 +7,20 @@ import { MAX_PATH } from '../limits.ts'
 import { checkName, type FsContext, isDot, isDotDot } from './context.ts'
 import { Dirent } from './dirent.ts'
 import { EBUSY, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from './errno.ts'
-import { InodeRecord } from './inode.ts'
+import { InodeRecord, S_IFCHR } from './inode.ts'
 import { NO_KEY, SLASH, WAYPOINT_PREFIX } from './keys.ts'
 import type { MetadataCursor } from './metadata.ts'
 import { stageLostName } from './names.ts'
+import { initInode } from './new-inode.ts'
+import type { Caller } from './operations.ts'
 
 const RENAME_NOREPLACE = 1 << 0
 const RENAME_EXCHANGE = 1 << 1
+const RENAME_WHITEOUT = 1 << 2
 
 /** Entries below a moved directory that are looked at before its longest path is taken from the store-wide bound. */
 const SCAN_BUDGET = 256
+const NOBODY: Caller = { uid: 0, gid: 0, pid: 0, umask: 0 }
 /** Success without anything to commit. */
 const NOTHING = 1
 
@@ -27,8 +31,10 @@ export class Renames {
   readonly #toDirectory = new InodeRecord()
   readonly #moved = new InodeRecord()
   readonly #target = new InodeRecord()
+  readonly #whiteout = new InodeRecord()
   readonly #fromDirent = new Dirent()
   readonly #toDirent = new Dirent()
+  #caller: Caller = NOBODY
   #movesDirectory = false
   #removesDirectory = false
 
@@ -37,16 +43,24 @@ export class Renames {
     this.#cursor = context.metadata.cursor()
   }
 
-  rename(parent: number, name: Uint8Array, newParent: number, newName: Uint8Array, flags: number): number {
+  rename(
+    caller: Caller,
+    parent: number,
+    name: Uint8Array,
+    newParent: number,
+    newName: Uint8Array,
+    flags: number,
+  ): number {
     const context = this.#context
     if (context.readOnly) return -EROFS
-    if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return -EINVAL
-    if (flags === (RENAME_NOREPLACE | RENAME_EXCHANGE)) return -EINVAL
+    if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT)) !== 0) return -EINVAL
+    if ((flags & RENAME_EXCHANGE) !== 0 && flags !== RENAME_EXCHANGE) return -EINVAL
     const bad = checkName(name) || checkName(newName)
     if (bad < 0) return bad
     if (isDot(name) || isDotDot(name) || isDot(newName) || isDotDot(newName)) return -EBUSY
     this.#movesDirectory = false
     this.#removesDirectory = false
+    this.#caller = caller
     context.enter()
     try {
       const result = this.#stage(parent, name, newParent, newName, flags)
@@ -90,10 +104,17 @@ export class Renames {
 
     return (flags & RENAME_EXCHANGE) !== 0
       ? this.#stageExchange(from, name, to, newName, into)
-      : this.#stageMove(from, name, to, newName, into)
+      : this.#stageMove(from, name, to, newName, into, (flags & RENAME_WHITEOUT) !== 0)
   }
 
-  #stageMove(from: Uint8Array, name: Uint8Array, to: Uint8Array, newName: Uint8Array, into: InodeRecord): number {
+  #stageMove(
+    from: Uint8Array,
+    name: Uint8Array,
+    to: Uint8Array,
+    newName: Uint8Array,
+    into: InodeRecord,
+    whiteout: boolean,
+  ): number {
     const context = this.#context
     const isDirectory = this.#moved.isDirectory
     if (this.#toDirent.ino !== 0) {
@@ -116,12 +137,22 @@ export class Renames {
     this.#stageDirectories(into)
     const { cookie } = this.#fromDirent
     const replaces = this.#toDirent.ino !== 0
-    const stays = !replaces && into === this.#fromDirectory
-    context.stageDirentRemoval(this.#fromDirectory.ino, from, name, stays ? 0 : cookie)
+    const stays = !replaces && !whiteout && into === this.#fromDirectory
+    if (whiteout) this.#stageWhiteout(from, name, cookie)
+    else context.stageDirentRemoval(this.#fromDirectory.ino, from, name, stays ? 0 : cookie)
     const there = replaces ? this.#toDirent.cookie : stays ? cookie : context.counters.nextCookie()
     this.#stagePlace(this.#moved, into.ino, to, newName, there)
     if (isDirectory) this.#stageSubtree(childrenOf(from, name), childrenOf(to, newName))
     return 0
+  }
+
+  /** Leaves a character device 0:0 under the old name: how layered filesystems hide a name of a layer below. */
+  #stageWhiteout(from: Uint8Array, name: Uint8Array, cookie: number): void {
+    const context = this.#context
+    initInode(context, this.#whiteout, this.#caller, this.#fromDirectory, S_IFCHR, 0)
+    context.stageInode(this.#whiteout)
+    this.#fromDirent.set(this.#whiteout.ino, S_IFCHR >> 12, cookie)
+    context.stageDirent(this.#fromDirectory.ino, from, name, this.#fromDirent)
   }
 
   #refuseTarget(to: Uint8Array, newName: Uint8Array): number {

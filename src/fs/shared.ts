@@ -15,6 +15,8 @@ export const W_REMOVALS = 2
 export const W_COUNTERS_LOADED = 3
 /** 1: the space kept back on the host is given up (reserve.ts). */
 export const W_RESERVE_GIVEN_UP = 4
+/** Orphans that the kernel has sent a FORGET for. */
+export const W_ORPHANS_FORGOTTEN = 5
 /** Creations and synced creations in each `data/<xx>` (index xx), `data/` (256) and the store's directory (257). */
 export const W_CREATED = 64
 export const W_SYNCED = W_CREATED + 320

@@ -72,6 +72,7 @@ export class Scene {
       atime: this.momentOf(found.atime),
       mtime: this.momentOf(found.mtime),
       ctime: this.momentOf(found.ctime),
+      btime: this.momentOf(found.btime),
     }
   }
 

@@ -80,7 +80,7 @@ for (const [store, create] of Object.entries(metadataFactories)) {
       t.deepEqual(f.read(ino, 0, longer), Buffer.concat([Buffer.alloc(shorter, 'a'), Buffer.alloc(longer - shorter)]))
       t.deepEqual(f.check(), [])
       f.unlink(ROOT, 'f')
-      f.fs.forget(ino)
+      f.forget(ino)
     }
     f.fs.collectRetired()
     t.deepEqual(hostFiles(f), [])
@@ -134,7 +134,7 @@ for (const [store, create] of Object.entries(metadataFactories)) {
     t.is(hostFiles(f).length, 2)
     f.fs.collectRetired()
     t.is(hostFiles(f).length, 1)
-    f.fs.forget(b)
+    f.forget(b)
     t.is(hostFiles(f).length, 1)
     t.is(f.fs.collectRetired(), 1)
     t.deepEqual(hostFiles(f), [])

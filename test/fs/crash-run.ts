@@ -120,7 +120,7 @@ export class CrashRun {
   }
 
   forget(ino: number): void {
-    this.#run(this.model.forgotten(ino), () => this.#fixture.fs.forget(ino))
+    this.#run(this.model.forgotten(ino), () => this.#fixture.forget(ino))
   }
 
   rename(from: string, to: string): void {

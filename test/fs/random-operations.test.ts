@@ -159,7 +159,7 @@ class Run {
 
   forget(): void {
     const node = this.pick(this.nodes)
-    this.fixture.fs.forget(node.ino)
+    this.fixture.forget(node.ino)
     if (node.nlink > 0) return
     this.nodes = this.nodes.filter(each => each !== node)
     this.compare('getattr of a forgotten inode', typeof this.fixture.getattr(node.ino), 'number')

@@ -9,6 +9,7 @@ import { metadataFactories } from '../support/metadata-factories.ts'
 const { EBUSY, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY } = constants.errno
 const NOREPLACE = 1
 const EXCHANGE = 2
+const WHITEOUT = 4
 
 const ino = (answer: number | Attributes) => (answer as Attributes).ino
 
@@ -26,7 +27,7 @@ for (const [store, create] of Object.entries(metadataFactories)) {
     t.true(f.stat('/d/b').ctime > a.ctime)
     t.like(f.getattr(b), { nlink: 0 })
     t.is(f.read(b, 0, 9).toString(), 'old')
-    f.fs.forget(b)
+    f.forget(b)
     t.is(f.getattr(b), -ENOENT)
   })
 
@@ -95,7 +96,8 @@ for (const [store, create] of Object.entries(metadataFactories)) {
     t.is(f.rename(ROOT, 'f', ROOT, 'x', EXCHANGE), -ENOENT)
     t.is(f.rename(ROOT, 'f', ROOT, 'a', NOREPLACE), -EEXIST)
     t.is(f.rename(ROOT, 'f', ROOT, 'x', EXCHANGE | NOREPLACE), -EINVAL)
-    t.is(f.rename(ROOT, 'f', ROOT, 'x', 4), -EINVAL)
+    t.is(f.rename(ROOT, 'f', ROOT, 'x', EXCHANGE | WHITEOUT), -EINVAL)
+    t.is(f.rename(ROOT, 'f', ROOT, 'x', 8), -EINVAL)
     t.is(f.rename(ROOT, 'f', ROOT, '.'), -EBUSY)
     t.is(f.rename(ROOT, 'f', 999, 'x'), -ENOENT)
     t.is(f.rename(ROOT, 'a', ino(f.lookup(ROOT, 'ab')), 'c'), 0)

@@ -89,6 +89,10 @@ export class MemoryOperations implements Operations {
     return inode === undefined ? -ENOENT : this.#put(inode, attr, at)
   }
 
+  statx(): number {
+    return -ENOSYS
+  }
+
   setattr(_caller: Caller, ino: number, change: AttributeChange, attr: Uint8Array, at: number): number {
     const inode = this.inodes.get(ino)
     if (inode === undefined) return -ENOENT
@@ -133,6 +137,10 @@ export class MemoryOperations implements Operations {
   ): number {
     const inode = this.#add(caller, parent, name, mode & ~caller.umask, rdev)
     return inode === undefined ? -EEXIST : this.#put(inode, attr, at)
+  }
+
+  tmpfile(): number {
+    return -ENOSYS
   }
 
   mkdir(caller: Caller, parent: number, name: Uint8Array, mode: number, attr: Uint8Array, at: number): number {

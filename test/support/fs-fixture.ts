@@ -169,6 +169,12 @@ export class FsFixture {
     return fs.rename(this.caller, parent, bytesOf(name), newParent, bytesOf(newName), flags)
   }
 
+  /** The kernel has forgotten `ino` for good, and nothing else. */
+  forget(ino: number): void {
+    this.fs.forget(ino)
+    this.fs.collectForgotten(other => other !== ino)
+  }
+
   write(ino: number, offset: number, data: Uint8Array | string): number {
     return this.fs.write(this.caller, ino, offset, typeof data === 'string' ? bytesOf(data) : data)
   }

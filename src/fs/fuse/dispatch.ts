@@ -82,6 +82,10 @@ export class Dispatcher {
         return 0
       case wire.FUSE_GETATTR:
         return this.#attributes(operations.getattr(ino, reply.bytes, Reply.ATTR_AT))
+      case wire.FUSE_STATX: {
+        const rc = operations.statx(ino, reply.bytes, Reply.STATX_ATTR_AT)
+        return rc < 0 ? reply.error(request, rc) : reply.statx(request)
+      }
       case wire.FUSE_SETATTR: {
         const change = request.attributeChange()
         return this.#attributes(operations.setattr(request.caller, ino, change, reply.bytes, Reply.ATTR_AT))
@@ -125,6 +129,8 @@ export class Dispatcher {
       }
       case wire.FUSE_CREATE:
         return this.#create()
+      case wire.FUSE_TMPFILE:
+        return this.#tmpfile()
       case wire.FUSE_READ: {
         const size = Math.min(request.u32(wire.READ_SIZE), wire.MAX_TRANSFER)
         return this.#data(operations.read(ino, request.u64(wire.READ_OFFSET), size, reply.bytes, Reply.DATA_AT))
@@ -245,6 +251,16 @@ export class Dispatcher {
     const at = Reply.ENTRY_ATTR_AT
     let rc = operations.mknod(caller, request.ino, name, mode, 0, reply.bytes, at)
     if (rc === -EEXIST && (flags & O_EXCL) === 0) rc = operations.lookup(caller, request.ino, name, reply.bytes, at)
+    return rc < 0 ? reply.error(request, rc) : reply.created(request, 0, wire.FOPEN_KEEP_CACHE)
+  }
+
+  /** Its body is that of CREATE; the name in it is the kernel's own and means nothing. */
+  #tmpfile(): number {
+    const request = this.#request
+    const reply = this.#reply
+    const mode = request.u32(wire.CREATE_MODE)
+    request.caller.umask = request.u32(wire.CREATE_UMASK)
+    const rc = this.#operations.tmpfile(request.caller, request.ino, mode, reply.bytes, Reply.ENTRY_ATTR_AT)
     return rc < 0 ? reply.error(request, rc) : reply.created(request, 0, wire.FOPEN_KEEP_CACHE)
   }
 

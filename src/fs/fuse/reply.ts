@@ -4,6 +4,7 @@
  */
 import type { DirectorySink, FilesystemStatistics } from '../operations.ts'
 import type { Request } from './request.ts'
+import { encodeStatx } from './statx.ts'
 import * as wire from './wire.ts'
 
 const TWO_32 = 4294967296
@@ -40,6 +41,8 @@ export class Reply implements DirectorySink {
   static readonly ENTRY_ATTR_AT = BODY + wire.ENTRY_ATTR
   static readonly ATTR_AT = BODY + wire.ATTR_OUT_ATTR
   static readonly DATA_AT = BODY
+  /** Where an operation puts what the reply to STATX is made of: behind the reply. */
+  static readonly STATX_ATTR_AT = BODY + wire.STATX_OUT_SIZE
 
   /** A failure: minus an errno. */
   error(request: Request, error: number): number {
@@ -73,6 +76,12 @@ export class Reply implements DirectorySink {
     this.#words[w + 2] = 0
     this.#words[w + 3] = 0
     return this.#finish(request, 0, BODY + wire.ATTR_OUT_SIZE)
+  }
+
+  /** Attributes and the time of birth, which are at {@link STATX_ATTR_AT}. */
+  statx(request: Request): number {
+    encodeStatx(this.#words, BODY >> 2, Reply.STATX_ATTR_AT >> 2, this.#timeouts.attr)
+    return this.#finish(request, 0, BODY + wire.STATX_OUT_SIZE)
   }
 
   /** CREATE: the entry, then the opened file. */

@@ -39,8 +39,8 @@ export interface ServeOptions {
   /** Mount options as given with -o. */
   options: readonly string[]
   timeouts?: Timeouts
-  /** Called once, when the mount answers. */
-  onReady(): void
+  /** Called once, when the mount answers; `device` is the descriptor of its connection, open until serve() resolves. */
+  onReady(device: number): void
   /** From createRequestCounters(workers), for who wants to read them. */
   requestCounters?: Int32Array<SharedArrayBuffer>
 }
@@ -120,7 +120,7 @@ class Server {
       await this.#agreed.reached
     }
     this.#ready = true
-    this.#options.onReady()
+    this.#options.onReady(fd)
   }
 
   #startWorkers(fd: number): void {

@@ -170,6 +170,9 @@ export const ENTRY_ATTR = 40
 /** `struct fuse_attr_out`: attr_valid, its nanoseconds, padding, attr. */
 export const ATTR_OUT_SIZE = 104
 export const ATTR_OUT_ATTR = 16
+/** `struct fuse_statx_out`: attr_valid, its nanoseconds, flags, padding, then a `struct fuse_statx` of 256 bytes. */
+export const STATX_OUT_SIZE = 288
+export const STATX_OUT_STATX = 32
 /** `struct fuse_open_out`: file handle, FOPEN_* flags, padding. */
 export const OPEN_OUT_SIZE = 16
 export const WRITE_OUT_SIZE = 8
