@@ -20,7 +20,7 @@ const RENAME_WHITEOUT = 1 << 2
 
 /** Entries below a moved directory that are looked at before its longest path is taken from the store-wide bound. */
 const SCAN_BUDGET = 256
-const NOBODY: Caller = { uid: 0, gid: 0, pid: 0, umask: 0 }
+const NOBODY: Caller = { uid: 0, gid: 0, pid: 0, umask: 0, killsPrivileges: false }
 /** Success without anything to commit. */
 const NOTHING = 1
 
