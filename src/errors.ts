@@ -38,3 +38,11 @@ export class HoltError extends Error {
     this.applied = options.applied ?? 'not-applied'
   }
 }
+
+/** The message of an error, on one line; a mistake of the program also says where it happened. */
+export function oneLine(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const expected = error instanceof HoltError || 'syscall' in error
+  const where = expected ? '' : ` (${error.name} ${error.stack?.match(/\n\s*(at .*)/)?.[1] ?? ''})`
+  return error.message.replaceAll(/\s*\n\s*/g, ' ') + where
+}

@@ -15,10 +15,9 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { HoltError } from '../errors.ts'
+import { HoltError, oneLine } from '../errors.ts'
 import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
 import { checkStoreDirectory } from '../fs/store-directory.ts'
-import { oneLine } from './program.ts'
 
 /** Name of the server's log in the store's directory. */
 export const LOG_NAME = 'holtfs.log'

@@ -8,7 +8,7 @@ import { registerUmount } from './umount.ts'
 
 await runProgram([
   // Loaded on demand, so that the short commands do not wait for the engine.
-  program => registerMount(program, async options => (await import('../fs/mount-store.ts')).mountStore(options)),
+  program => registerMount(program, async options => (await import('../fs/supervisor.ts')).superviseMount(options)),
   registerUmount,
   registerCheck,
   registerStats,

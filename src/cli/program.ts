@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import createDebug from 'debug'
-import { HoltError } from '../errors.ts'
+import { oneLine } from '../errors.ts'
 
 const debug = createDebug('holtfs:cli')
 
@@ -32,14 +32,6 @@ function exitCode(error: unknown): number {
   debug('%O', error)
   process.stderr.write(`holtfs: ${oneLine(error)}\n`)
   return 1
-}
-
-/** The message of an error, on one line; a mistake of the program also says where it happened. */
-export function oneLine(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const expected = error instanceof HoltError || 'syscall' in error
-  const where = expected ? '' : ` (${error.name} ${error.stack?.match(/\n\s*(at .*)/)?.[1] ?? ''})`
-  return error.message.replaceAll(/\s*\n\s*/g, ' ') + where
 }
 
 function version(): string {

@@ -33,7 +33,7 @@ export class Allocation {
     try {
       id = context.counters.nextDataId()
       this.#stage(id, PENDING)
-      context.conclude(0)
+      context.concludeStep()
     } finally {
       context.leave()
     }
@@ -76,11 +76,11 @@ export class Allocation {
     data.syncBytes(id)
   }
 
-  /** Deletes retired host files; returns how many. `pendingToo` only before the first request of a start. */
-  collect(pendingToo: boolean): number {
+  /** Deletes retired host files, and pending ones whose ids are below `leftoversBelow`; returns how many. */
+  collect(leftoversBelow: number): number {
     let collected = 0
     for (;;) {
-      const ids = this.#list(pendingToo)
+      const ids = this.#list(leftoversBelow)
       if (ids.length === 0) return collected
       this.#context.metadata.sync()
       for (const id of ids) this.#context.data.remove(id)
@@ -90,7 +90,7 @@ export class Allocation {
   }
 
   /** Listed inside the section: what is listed is then committed, and the sync that follows covers it. */
-  #list(pendingToo: boolean): number[] {
+  #list(leftoversBelow: number): number[] {
     const ids: number[] = []
     const cursor = this.#cursor
     cursor.seek(ALL_RETIRED, ALL_RETIRED.length, NO_KEY, 0, -1, false)
@@ -99,7 +99,8 @@ export class Allocation {
     try {
       cursor.seek(ALL_RETIRED, ALL_RETIRED.length, NO_KEY, 0, -1, false)
       while (ids.length < BATCH && cursor.next()) {
-        if (pendingToo || cursor.value[0] === RETIRED[0]) ids.push(keyNumber(cursor.key))
+        const id = keyNumber(cursor.key)
+        if (cursor.value[0] === RETIRED[0] || id < leftoversBelow) ids.push(id)
       }
       this.#context.abandon(0)
     } finally {
@@ -113,7 +114,7 @@ export class Allocation {
     context.enter()
     try {
       for (const id of ids) this.stagePublish(id)
-      context.conclude(0)
+      context.concludeStep()
     } finally {
       context.leave()
     }

@@ -6,6 +6,7 @@ import { hostStorage } from '../journal/storage.ts'
 import { DataFiles } from './data-files.ts'
 import { FileSystem } from './filesystem.ts'
 import type { Operations } from './operations.ts'
+import type { Connection } from './receipts.ts'
 import { Reserve } from './reserve.ts'
 import type { FsShared } from './shared.ts'
 
@@ -31,8 +32,10 @@ export function makeFileSystem(handle: FileSystemHandle, tree: Tree): FileSystem
   )
 }
 
-/** Called by each FUSE worker with the handle that the main thread posted. */
-export function attachOperations(handle: unknown): Operations {
+/** Called by each FUSE worker with the handle that the main thread posted; with a connection, changes leave receipts. */
+export function attachOperations(handle: unknown, connection?: Connection): Operations {
   const given = handle as FileSystemHandle
-  return makeFileSystem(given, attachStore(given.store))
+  const filesystem = makeFileSystem(given, attachStore(given.store))
+  if (connection !== undefined && !given.readOnly) filesystem.connect(connection)
+  return filesystem
 }

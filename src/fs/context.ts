@@ -17,6 +17,7 @@ import { direntKey, KEY_BUFFER, NO_KEY, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_K
 import { Listing } from './listing.ts'
 import type { Metadata } from './metadata.ts'
 import { Namespace } from './namespace.ts'
+import { Receipts } from './receipts.ts'
 import { type FsShared, SharedState, W_RESERVE_GIVEN_UP } from './shared.ts'
 import { XattrRecords } from './xattr-records.ts'
 
@@ -44,6 +45,7 @@ export class FsContext {
   readonly inlinePromises: InlinePromises
   readonly xattrs: XattrRecords
   readonly acls: AccessLists
+  readonly receipts: Receipts
   readonly #key = new Uint8Array(KEY_BUFFER)
   readonly #numberKey = new Uint8Array(NUMBER_KEY)
   readonly #orphan = new Uint8Array(1)
@@ -62,6 +64,7 @@ export class FsContext {
     this.inlinePromises = new InlinePromises(metadata, this.shared)
     this.xattrs = new XattrRecords(metadata)
     this.acls = new AccessLists(this.xattrs)
+    this.receipts = new Receipts(metadata)
     this.#emptiness = metadata.cursor()
   }
 
@@ -79,18 +82,29 @@ export class FsContext {
     this.metadata.begin()
     this.#state = INSIDE
     this.namespace.enterExclusive()
+    this.receipts.begin()
     this.clock.tick()
   }
 
-  /** Commits what was staged when `result` is zero or more, aborts for an errno; returns `result`. */
+  /**
+   * Commits what was staged when `result` is zero or more, aborts for an errno; returns `result`. After this commit the request
+   * counts as carried out: one that needs several commits makes those before with {@link concludeStep}, and may be
+   * carried out again from the start after each of these.
+   */
   conclude(result: number): number {
     if (result < 0) return this.abandon(result)
+    this.receipts.stage(result)
+    this.concludeStep()
+    return result
+  }
+
+  /** Commits what was staged for a part of a request, or for none. */
+  concludeStep(): void {
     this.counters.stage()
     this.#state = COMMITTING
     this.metadata.commit()
     this.#state = OUTSIDE
     this.counters.ended(true)
-    return result
   }
 
   /** Leaves the section with nothing changed; returns `result`. */

@@ -75,6 +75,12 @@ export class Counters {
     return this.#next(DATA)
   }
 
+  /** What {@link nextDataId} returns next. May be read anywhere while nobody asks for one. */
+  get nextDataIdToGive(): number {
+    this.#load()
+    return this.#shared.doubles[DATA]
+  }
+
   /** Inos given out so far, those of deleted files too. May be read anywhere. */
   get inosUsed(): number {
     return this.#shared.doubles[INO] || (readCounterBounds(this.#metadata)?.ino ?? 2)

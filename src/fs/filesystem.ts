@@ -31,6 +31,7 @@ import {
 import { type KnownToKernel, Orphans } from './orphans.ts'
 import { Publication } from './publication.ts'
 import { Ranges } from './ranges.ts'
+import type { Connection, Receipt } from './receipts.ts'
 import { Renames } from './rename.ts'
 import { isFull, type Reserve } from './reserve.ts'
 import type { FsShared } from './shared.ts'
@@ -101,7 +102,7 @@ export class FileSystem implements Operations {
       root.setCtime(seconds, nanoseconds)
       root.setBtime(seconds, nanoseconds)
       context.stageInode(root)
-      context.conclude(0)
+      context.concludeStep()
     } finally {
       context.leave()
     }
@@ -113,7 +114,7 @@ export class FileSystem implements Operations {
    */
   collectOrphans(): void {
     this.#orphans.collect()
-    this.#allocation.collect(true)
+    this.#allocation.collect(Number.POSITIVE_INFINITY)
   }
 
   /** Has space kept back on the host, as far as there is any: see reserve.ts. To be called regularly, in the main thread. */
@@ -143,14 +144,38 @@ export class FileSystem implements Operations {
     return true
   }
 
+  /** An earlier process of the same mount may have been told what the kernel has forgotten: {@link collectForgotten} will ask. */
+  doubtOrphans(): void {
+    this.#orphans.doubt()
+  }
+
   /** Removes the inodes without a name that the kernel has forgotten; returns how many. To be called regularly. */
   collectForgotten(known: KnownToKernel): number {
     return this.#orphans.collectForgotten(known)
   }
 
-  /** Deletes the host files of data given up since, once that is durable; returns how many. To be called regularly. */
-  collectRetired(): number {
-    return this.#allocation.collect(false)
+  /**
+   * Deletes the host files of data given up since, once that is durable; returns how many. To be called regularly. Also
+   * those that an earlier process of the same mount had in the making: their ids are below `leftoversBelow`, which is
+   * {@link nextDataId} as it was before the first request.
+   */
+  collectRetired(leftoversBelow = 0): number {
+    return this.#allocation.collect(leftoversBelow)
+  }
+
+  /** No data id from here on was ever given out. */
+  get nextDataId(): number {
+    return this.#context.counters.nextDataIdToGive
+  }
+
+  /** Changes leave receipts for the requests of this connection from now on. */
+  connect(connection: Connection): void {
+    this.#context.receipts.connect(connection)
+  }
+
+  /** The receipts that the mount `connection` has left so far. */
+  receipts(connection: number): Receipt[] {
+    return this.#context.receipts.list(connection)
   }
 
   lookup(_caller: Caller, parent: number, name: Uint8Array, attr: Uint8Array, at: number): number {

@@ -5,8 +5,13 @@
  *   e ino cookie  an entry of a listing: directory, then the readdir offset that continues behind it
  *   i ino         inode record            b ino     inline data or symlink target
  *   o ino         orphan marker           r data id data file that is pending or retired
+<<<<<<< HEAD
  *   s name        store counters          t         never stored: waypoint of a directory exchange
  *   x ino name    extended attribute      x ino     names of all of them
+=======
+ *   s name        store counters          q worker  receipt of the request it carried out last (receipts.ts)
+ *   t             never stored: waypoint of a directory exchange
+>>>>>>> cdbb724 (Let a mount outlive its server: a supervisor holds the device, changes leave receipts, what is unanswered is sent again)
  *
  * A number is 8 bytes, big-endian, so that numbers sort.
  */
@@ -18,6 +23,7 @@ export const NS_INODE = 0x69
 export const NS_INLINE = 0x62
 export const NS_ORPHAN = 0x6f
 export const NS_RETIRED = 0x72
+export const NS_RECEIPT = 0x71
 const NS_WAYPOINT = 0x74
 export const NS_XATTR = 0x78
 

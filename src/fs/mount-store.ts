@@ -1,20 +1,24 @@
 /**
- * A mounted store from its beginning to its end: opens and recovers it, removes what a killed server left behind,
- * serves it, and closes it, in the main thread. The requests themselves are the FUSE workers' (fuse/worker.ts).
+ * A mounted store from its beginning to its end in one process: opens and recovers it, removes what a killed server left
+ * behind, serves it, and closes it, in the main thread. The requests themselves are the FUSE workers' (fuse/worker.ts).
+ * Supervised (supervisor.ts), the device is somebody else's and the mount may have been served before.
  */
-import { chmodSync, existsSync, realpathSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { chmodSync, existsSync } from 'node:fs'
+import { join } from 'node:path'
 import createDebug from 'debug'
 import { openStore } from '../engine/store.ts'
 import { HoltError } from '../errors.ts'
 import type { Durability } from '../journal/journal.ts'
+import { checkApart } from './apart.ts'
 import { type FileSystemHandle, makeFileSystem } from './attach.ts'
 import { serveControl } from './control.ts'
 import type { FileSystem } from './filesystem.ts'
 import { createRequestCounters, describeRequests } from './fuse/counters.ts'
 import { checkDevice, checkMountPoint } from './fuse/mount.ts'
 import { isKnownToKernel } from './fuse/notify.ts'
-import { serve } from './fuse/serve.ts'
+import { TIMEOUTS } from './fuse/reply.ts'
+import { type Supervision, serve } from './fuse/serve.ts'
+import { answerReceipts, askToResend } from './fuse/takeover.ts'
 import { ATTR_SIZE } from './inode.ts'
 import { ROOT_INO } from './keys.ts'
 import { createFsShared } from './shared.ts'
@@ -41,13 +45,29 @@ export interface MountStoreOptions {
   onReady(): void
 }
 
+/** For a process that serves a mount which is to outlive it. */
+export interface SupervisedMount extends Omit<Supervision, 'takeOver'> {
+  /** How many processes have served this mount before. */
+  generation: number
+  /** Instead of MountStoreOptions.onReady; `outlives`: whether another process can take over. */
+  onReady(outlives: boolean): void
+  /** The mount is gone; the store is being closed. */
+  onEnded(): void
+}
+
 /** Opens the store, serves it, closes it; resolves when the mount has ended. Throws what {@link openStore} and {@link serve} throw. */
 export async function mountStore(options: MountStoreOptions): Promise<void> {
-  const { readOnly, workers, durability, poolBytes } = options
   checkMountPoint(options.mountpoint)
   checkDevice()
   checkApart(options.store, options.mountpoint)
   checkStoreDirectory(options.store)
+  await serveStore(options)
+}
+
+/** {@link mountStore} without its checks, supervised or not. */
+export async function serveStore(options: MountStoreOptions, supervised?: SupervisedMount): Promise<void> {
+  const { readOnly, workers, durability, poolBytes } = options
+  const generation = supervised?.generation ?? 0
   const isNew = !existsSync(join(options.store, 'manifest'))
   const store = openStore(options.store, { durability, poolBytes, readOnly })
   const directory = store.directory as string
@@ -61,20 +81,35 @@ export async function mountStore(options: MountStoreOptions): Promise<void> {
     } else {
       filesystem.format(process.getuid?.() ?? 0, process.getgid?.() ?? 0)
       filesystem.takeReserve()
-      filesystem.freeingSpace(() => filesystem.collectOrphans())
+      // Whoever has files open under a mount that outlived its server has the orphans open.
+      if (generation === 0) filesystem.freeingSpace(() => filesystem.collectOrphans())
+      else filesystem.doubtOrphans()
     }
+    const leftoversBelow = readOnly || generation === 0 ? 0 : filesystem.nextDataId
     const describe = () => ({ tree: store.tree.stats(), requests: describeRequests(requestCounters) })
     // Nothing is made in a store that is only read, and others may read it too: `holtfs stats` can open it itself.
     const control = readOnly ? undefined : serveControl(directory, describe)
     const mount: { device?: number } = {}
-    const timer = setInterval(() => collect(filesystem, mount.device, readOnly), COLLECT_EVERY)
-    const onReady = (device: number) => {
+    const timer = setInterval(() => collect(filesystem, mount.device, readOnly, leftoversBelow), COLLECT_EVERY)
+    const onReady = (device: number, resends: boolean) => {
       mount.device = device
-      options.onReady()
+      // What is only `async` may be lost with the process: programs that went on would see it gone.
+      if (supervised !== undefined) supervised.onReady(resends && durability !== 'async')
+      else options.onReady()
     }
+    const takeOver = () => {
+      // What `sync` acknowledges is durable, and the one that died may not have come to that.
+      if (durability === 'sync') store.tree.sync()
+      const { fd, connection } = supervised as SupervisedMount
+      answerReceipts(fd, filesystem.receipts(connection), filesystem, TIMEOUTS)
+      askToResend(fd)
+    }
+    const supervision = supervised && (generation > 0 ? { ...supervised, takeOver } : supervised)
     try {
       const module = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
-      await serve({ ...options, name: directory, module, handle, requestCounters, onReady })
+      const parts = { name: directory, module, handle, requestCounters, onReady }
+      await serve({ ...options, ...parts, ...(supervision && { supervision }) })
+      supervised?.onEnded()
     } finally {
       clearInterval(timer)
       control?.close()
@@ -92,12 +127,12 @@ function refuseWithoutRoot(filesystem: FileSystem, directory: string): void {
   throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no filesystem: mount it without --read-only once`)
 }
 
-function collect(filesystem: FileSystem, device: number | undefined, readOnly: boolean): void {
+function collect(filesystem: FileSystem, device: number | undefined, readOnly: boolean, leftoversBelow: number): void {
   if (readOnly) return
   attempt(() => {
     filesystem.freeingSpace(() => {
       if (device !== undefined) filesystem.collectForgotten(ino => isKnownToKernel(device, ino))
-      filesystem.collectRetired()
+      filesystem.collectRetired(leftoversBelow)
     })
     filesystem.takeReserve()
   })
@@ -109,25 +144,4 @@ function attempt(collection: () => void): void {
   } catch (error) {
     debug('collecting what is not used any more failed: %s', (error as Error).message)
   }
-}
-
-/** A server that opens its own files through its own mount waits for itself; a mount over them hides them. */
-function checkApart(store: string, mountpoint: string): void {
-  const files = realPath(store)
-  const mount = realPath(mountpoint)
-  if (isWithin(files, mount)) {
-    throw new HoltError('HOLT_MOUNT', `the mount point ${mountpoint} would hide the store ${store}: choose another`)
-  }
-  if (isWithin(mount, files)) {
-    throw new HoltError('HOLT_MOUNT', `the mount point ${mountpoint} lies in the store ${store}: choose another`)
-  }
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`)
-}
-
-/** Without symbolic links, as far as the path exists. */
-function realPath(path: string): string {
-  return existsSync(path) ? realpathSync(path) : join(realPath(dirname(path)), basename(path))
 }

@@ -202,6 +202,7 @@ export class Names {
     }
     if (inode.nlink >= MAX_LINKS) return -EMLINK
     inode.nlink++
+    context.receipts.answers(ino)
     context.touchChanged(inode)
     context.touchDirectory(this.#parent)
     context.stageInode(this.#parent)

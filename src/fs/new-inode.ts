@@ -19,6 +19,7 @@ export function initInode(
   const isDirectory = (mode & S_IFMT) === S_IFDIR
   const inherited = context.acls.inheritedMode(directory, mode, caller.umask)
   inode.reset(context.counters.nextIno(), inherits && isDirectory ? inherited | S_ISGID : inherited)
+  context.receipts.answers(inode.ino)
   inode.uid = caller.uid
   inode.gid = inherits ? directory.gid : caller.gid
   inode.rdev = rdev

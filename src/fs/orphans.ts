@@ -56,10 +56,15 @@ export class Orphans {
         return
       }
       context.stageOrphan(ino, ORPHAN_SEEN)
-      context.conclude(0)
+      context.concludeStep()
     } finally {
       context.leave()
     }
+  }
+
+  /** Takes note that any orphan may have been given up. */
+  doubt(): void {
+    Atomics.add(this.#context.shared.words, W_ORPHANS_FORGOTTEN, 1)
   }
 
   /** Removes the orphans that the kernel does not know, if it has forgotten one since the last call; returns how many. */
@@ -111,7 +116,7 @@ export class Orphans {
         ended++
       }
       if (ended === 0) context.abandon(0)
-      else context.conclude(0)
+      else context.concludeStep()
     } finally {
       context.leave()
     }

@@ -1,5 +1,5 @@
 /**
- * SIGKILL of the server at any moment loses nothing that a client was told is done (default durability). Clients log what
+ * SIGKILL of supervisor and server at any moment ends the mount and loses nothing that a client was told is done (default durability). Clients log what
  * was acknowledged; the recovered mount must hold exactly that, and of the one call that each had in flight all or nothing
  * (of a write(2), which the kernel may send in parts: all or its beginning).
  * HOLTFS_KILLS is the number of kills (default 4), HOLTFS_SEED repeats a run as far as time allows.
@@ -85,21 +85,15 @@ async function killWhileClientsWork(mount: RealMount, homes: string[], logs: str
 async function killWhileItRecovers(mount: RealMount, options: string[]): Promise<void> {
   const server = startServer('mount', '-f', mount.store, mount.path, ...options)
   await sleep(80 + below(250))
-  server.child.kill('SIGKILL')
+  await mount.kill()
   await server.ended
   await run('umount', ['-l', mount.path])
 }
 
 async function killWhileItCloses(mount: RealMount): Promise<void> {
-  const pid = mount.serverPid()
   await succeed('umount', [mount.path])
   await sleep(below(60))
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It was faster.
-  }
-  await mount.ended(pid)
+  await mount.kill()
 }
 
 class Client {

@@ -3,7 +3,7 @@
  * mount itself: it starts commands. Whatever a test leaves behind is unmounted, ended and removed by cleanUp().
  */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -108,11 +108,28 @@ export class RealMount {
     return pid
   }
 
-  /** SIGKILL to the server. The dead mount stays until {@link detach}. */
+  /** SIGKILL to supervisor and server. The dead mount stays until {@link detach}. */
   async kill(): Promise<void> {
+    for (let left = this.processes(); left.length > 0; left = this.processes()) {
+      // The lowest first: the supervisor, so that it starts no other server.
+      for (const pid of left) killProcess(pid)
+      await sleep(2)
+    }
+  }
+
+  /** SIGKILL to the server only; the mount goes on. Returns its process id. */
+  killServer(): number {
     const pid = this.serverPid()
     process.kill(pid, 'SIGKILL')
-    await this.ended(pid)
+    return pid
+  }
+
+  /** Process ids of supervisor and server, the supervisor first. */
+  processes(): number[] {
+    const pids = readdirSync('/proc')
+      .map(Number)
+      .filter(pid => pid > 0)
+    return pids.filter(pid => isServerOf(pid, this.store)).sort((a, b) => a - b)
   }
 
   /** Resolves when the server `pid` has ended. */
@@ -123,6 +140,14 @@ export class RealMount {
   /** Takes a dead mount away. */
   async detach(): Promise<void> {
     await succeed('umount', ['-l', this.path])
+  }
+}
+
+function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It was faster.
   }
 }
 
@@ -144,9 +169,7 @@ function isServerOf(pid: number, store: string): boolean {
 export async function cleanUp(): Promise<void> {
   for (const mount of made) {
     await run('umount', ['-f', '-l', mount.path])
-    await mount.kill().catch(() => {
-      // It has ended, or was never started.
-    })
+    await mount.kill()
     await succeed('rm', ['-rf', '--one-file-system', mount.directory])
   }
   made.clear()

@@ -294,7 +294,7 @@ export class Dispatcher {
 }
 
 /** The kernel refuses a reply to what it does not wait for, and would take it for a broken server. */
-function expectsReply(opcode: number): boolean {
+export function expectsReply(opcode: number): boolean {
   return opcode !== wire.FUSE_FORGET && opcode !== wire.FUSE_BATCH_FORGET && opcode !== wire.FUSE_INTERRUPT
 }
 

@@ -31,6 +31,8 @@ export interface Negotiation {
   agreed: boolean
   length: number
   error: string
+  /** The kernel can send again what a server that died has not answered (Linux 6.9). */
+  resends: boolean
 }
 
 /** Builds the reply to INIT and says whether the mount can work. */
@@ -39,12 +41,14 @@ export function negotiate(request: Request, reply: Reply): Negotiation {
   const minor = request.u32(wire.INIT_IN_MINOR)
   if (major < wire.FUSE_MAJOR || (major === wire.FUSE_MAJOR && minor < wire.FUSE_MINOR_OLDEST)) {
     const error = `the kernel speaks FUSE ${major}.${minor}; ${wire.FUSE_MAJOR}.${wire.FUSE_MINOR_OLDEST} or newer is needed`
-    return { agreed: false, length: reply.error(request, -constants.errno.EPROTO), error }
+    return { agreed: false, length: reply.error(request, -constants.errno.EPROTO), error, resends: false }
   }
   for (let at = 0; at < wire.INIT_OUT_SIZE; at += 4) reply.setWord(at, 0)
   reply.setWord(0, wire.FUSE_MAJOR)
   reply.setWord(4, Math.min(minor, wire.FUSE_MINOR))
-  if (major > wire.FUSE_MAJOR) return { agreed: false, length: reply.data(request, wire.INIT_OUT_SIZE), error: '' }
+  if (major > wire.FUSE_MAJOR) {
+    return { agreed: false, length: reply.data(request, wire.INIT_OUT_SIZE), error: '', resends: false }
+  }
 
   const flags = request.u32(wire.INIT_IN_FLAGS) & WANTED
   const manyPages = (flags & wire.INIT_MAX_PAGES) !== 0
@@ -54,7 +58,9 @@ export function negotiate(request: Request, reply: Reply): Negotiation {
   reply.setWord(20, manyPages ? wire.MAX_TRANSFER : wire.MAX_TRANSFER_OLD)
   reply.setWord(24, 1)
   reply.setWord(28, pair(manyPages ? wire.MAX_TRANSFER_PAGES : 0, 0))
-  return { agreed: true, length: reply.data(request, wire.INIT_OUT_SIZE), error: '' }
+  const hasMore = (request.u32(wire.INIT_IN_FLAGS) & wire.INIT_EXT) !== 0
+  const resends = hasMore && (request.u32(wire.INIT_IN_FLAGS2) & wire.INIT2_HAS_RESEND) !== 0
+  return { agreed: true, length: reply.data(request, wire.INIT_OUT_SIZE), error: '', resends }
 }
 
 const pairBytes = new Uint16Array(2)

@@ -28,8 +28,8 @@ export interface ServeOptions {
   mountpoint: string
   /** Source of the mount as /proc/mounts shows it: the absolute path of the store. */
   name: string
-  /** A /dev/fuse descriptor that is mounted already; without it, serve() opens and mounts one. Closed at the end. */
-  fd?: number
+  /** Somebody else holds the device, and the mount outlives this process. Without it, serve() opens and mounts the device. */
+  supervision?: Supervision
   workers: number
   /** URL of an ES module that exports `attachOperations(handle): Operations`; each worker imports it. */
   module: string
@@ -39,10 +39,28 @@ export interface ServeOptions {
   /** Mount options as given with -o. */
   options: readonly string[]
   timeouts?: Timeouts
-  /** Called once, when the mount answers; `device` is the descriptor of its connection, open until serve() resolves. */
-  onReady(device: number): void
+  /**
+   * Called once, when the mount answers; `device` is the descriptor of its connection, open until serve() resolves, and
+   * `resends` says whether the kernel lets another process take the mount over.
+   */
+  onReady(device: number, resends: boolean): void
   /** From createRequestCounters(workers), for who wants to read them. */
   requestCounters?: Int32Array<SharedArrayBuffer>
+}
+
+/** What a process that serves a mount and the one that holds its device agree on. */
+export interface Supervision {
+  /** The device, open for both. Closed here at the end. */
+  fd: number
+  /** See Connection.id. */
+  connection: number
+  refusesResent: boolean
+  /** Another process has served the mount so far: called when the workers are ready to read, and before they do. */
+  takeOver?: () => void
+  /** The workers are ready to read: the device is to be mounted now. Not called for a mount that is taken over. */
+  onAttached(): void
+  /** Something broke, and this process must end at once, whatever its threads do; the mount stays as it is. */
+  die(failure: HoltError): void
 }
 
 /**
@@ -50,7 +68,7 @@ export interface ServeOptions {
  * @throws {HoltError} HOLT_MOUNT when it could not be mounted, HOLT_FAILED when a worker crashed (the mount is gone then)
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  if (options.fd === undefined) checkMountPoint(options.mountpoint)
+  if (options.supervision === undefined) checkMountPoint(options.mountpoint)
   await new Server(options).run()
 }
 
@@ -66,6 +84,7 @@ class Server {
   readonly #left = new Milestone()
   #attachedCount = 0
   #ready = false
+  #resends = false
   /** The kernel has said that the mount is gone. */
   #ended = false
   #stopping = false
@@ -74,16 +93,12 @@ class Server {
   constructor(options: ServeOptions) {
     this.#options = options
     this.#mountpoint = mountPointPath(options.mountpoint)
-    this.#fd = options.fd ?? (isRoot() ? openDevice() : undefined)
+    this.#fd = options.supervision?.fd ?? (isRoot() ? openDevice() : undefined)
   }
 
   async run(): Promise<void> {
     const stop = (signal: NodeJS.Signals) => void this.#stop(signal)
-    const exit = () => {
-      this.#releaseNow()
-      // Where the connection could not be ended, a worker in read(2) would keep the exit waiting for the last open file.
-      if (!isRoot()) koffi().load(null).func('unsigned int alarm(unsigned int seconds)')(LEAVE_PATIENCE / 1000)
-    }
+    const exit = () => this.#atExit()
     for (const signal of SIGNALS) process.on(signal, stop)
     process.on('exit', exit)
     try {
@@ -111,23 +126,38 @@ class Server {
 
   async #start(fd: number): Promise<void> {
     await this.#attached.reached
+    this.#options.supervision?.takeOver?.()
     Atomics.store(this.#gate, 0, GATE_OPEN)
     Atomics.notify(this.#gate, 0)
-    if (this.#options.fd === undefined) {
+    const { supervision } = this.#options
+    if (supervision === undefined) {
       if (isRoot()) await attach(fd, { ...this.#options, mountpoint: this.#mountpoint })
       // It may have failed while mount(8) ran: then nobody serves what was just mounted.
       if (this.#failure !== undefined) return this.#releaseNow()
       await this.#agreed.reached
+    } else if (supervision.takeOver === undefined) {
+      supervision.onAttached()
+      await this.#agreed.reached
     }
     this.#ready = true
-    this.#options.onReady(fd)
+    this.#options.onReady(fd, this.#resends)
   }
 
   #startWorkers(fd: number): void {
-    const { workers, module, handle, timeouts = TIMEOUTS, requestCounters } = this.#options
+    const { workers, module, handle, timeouts = TIMEOUTS, requestCounters, supervision } = this.#options
     const counters = requestCounters ?? createRequestCounters(workers)
     for (let worker = 0; worker < workers; worker++) {
-      const input: WorkerInput = { fd, module, handle, worker, timeouts, gate: this.#gate, counters }
+      const input: WorkerInput = {
+        fd,
+        module,
+        handle,
+        worker,
+        timeouts,
+        gate: this.#gate,
+        counters,
+        connection: supervision?.connection,
+        refusesResent: supervision?.refusesResent === true,
+      }
       const thread = startThread(import.meta.url, './worker', { workerData: input })
       this.#workers.add(thread)
       thread.on('message', (report: WorkerReport) => this.#onReport(report))
@@ -142,6 +172,7 @@ class Server {
         if (++this.#attachedCount === this.#options.workers) this.#attached.reach()
         break
       case 'agreed':
+        this.#resends = report.resends
         this.#agreed.reach()
         break
       case 'refused':
@@ -155,6 +186,8 @@ class Server {
 
   #onLeft(worker: number, thread: Worker): void {
     this.#workers.delete(thread)
+    // It leaves because the process is about to end: the mount is not over.
+    if (this.#failure !== undefined && this.#options.supervision !== undefined) return
     if (!this.#ended) this.#fail(crash(worker, new Error('the thread ended')))
     if (this.#workers.size > 0) return
     this.#agreed.miss(new HoltError('HOLT_MOUNT', `${this.#mountpoint} was unmounted while it was being mounted`))
@@ -166,6 +199,11 @@ class Server {
     if (this.#failure !== undefined) return
     this.#failure = failure
     debug('%O', failure)
+    const { supervision } = this.#options
+    if (supervision !== undefined) {
+      supervision.die(failure)
+      return
+    }
     this.#releaseNow()
     this.#attached.miss(failure)
     this.#agreed.miss(failure)
@@ -190,6 +228,14 @@ class Server {
       this.#releaseNow()
       this.#killWhenStuck()
     }
+  }
+
+  /** The process ends without having been asked to: the mount goes first, or else the threads, which cannot be stopped. */
+  #atExit(): void {
+    if (this.#options.supervision !== undefined) process.kill(process.pid, 'SIGKILL')
+    this.#releaseNow()
+    // Where the connection could not be ended, a worker in read(2) would keep the exit waiting for the last open file.
+    if (!isRoot()) koffi().load(null).func('unsigned int alarm(unsigned int seconds)')(LEAVE_PATIENCE / 1000)
   }
 
   /** Takes our mount away at once, without the event loop, and lets no worker wait for one. */

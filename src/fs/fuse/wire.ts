@@ -78,6 +78,10 @@ export const INIT_HANDLE_KILLPRIV_V2 = 1 << 28
 /** SETXATTR has the longer head. */
 export const INIT_SETXATTR_EXT = 1 << 29
 
+export const INIT_EXT = 1 << 30
+/** INIT flags, the high word, which is there with INIT_EXT. */
+export const INIT2_HAS_RESEND = 1 << 7
+
 export const FOPEN_KEEP_CACHE = 1 << 1
 export const FSYNC_FDATASYNC = 1 << 0
 
@@ -91,6 +95,9 @@ export const IN_UID = 24
 export const IN_GID = 28
 export const IN_PID = 32
 
+/** Bit of the high word of a request's number: it was sent before, to a server that did not answer. */
+export const UNIQUE_RESENT = 0x80000000
+
 /** `struct fuse_out_header`: len, error (zero or minus an errno), unique. */
 export const OUT_HEADER_SIZE = 16
 
@@ -99,6 +106,7 @@ export const INIT_IN_MAJOR = 40
 export const INIT_IN_MINOR = 44
 export const INIT_IN_MAX_READAHEAD = 48
 export const INIT_IN_FLAGS = 52
+export const INIT_IN_FLAGS2 = 56
 export const BATCH_FORGET_COUNT = 40
 export const BATCH_FORGET_ENTRIES = 48
 export const FORGET_ONE_SIZE = 16
@@ -161,6 +169,9 @@ export const SETXATTR_ACL_KILL_SGID = 1 << 0
 /** GETXATTR and LISTXATTR. */
 export const GETXATTR_SIZE = 40
 export const GETXATTR_NAME = 48
+
+/** Notifications are replies with this in the place of the error, and 0 for the request's number. */
+export const NOTIFY_RESEND = 7
 
 /** Reply bodies, sizes in bytes. */
 export const ATTR_SIZE = 88

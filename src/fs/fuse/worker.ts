@@ -1,48 +1,60 @@
 /**
  * Entry of one FUSE worker thread: attaches to the filesystem, then read, serve, reply until the mount is gone. Any
- * exception out of here ends the thread, and the main thread then ends the mount.
+ * exception out of here ends the thread, and the main thread then ends the mount, or the process when the mount is to
+ * outlive it.
  */
+import { constants } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Operations } from '../operations.ts'
+import type { Connection } from '../receipts.ts'
 import { GATE_CLOSED, receive, send } from './channel.ts'
 import { Dispatcher } from './dispatch.ts'
 import { negotiate } from './init.ts'
 import { Reply, type Timeouts } from './reply.ts'
 import { Request } from './request.ts'
-import { FUSE_INIT, OPCODES } from './wire.ts'
+import { FUSE_INIT, OPCODES, UNIQUE_RESENT } from './wire.ts'
 
 /** What serve() hands to each worker. */
 export interface WorkerInput {
   fd: number
-  /** URL of an ES module that exports `attachOperations(handle): Operations`. */
+  /** URL of an ES module that exports `attachOperations(handle, connection): Operations`. */
   module: string
   handle: unknown
   worker: number
   timeouts: Timeouts
   gate: Int32Array<SharedArrayBuffer>
   counters: Int32Array<SharedArrayBuffer>
+  /** See Connection.id; undefined when the mount ends with this process. */
+  connection: number | undefined
+  /** Answer EIO to what an earlier server has read: it may be what that one died of. */
+  refusesResent: boolean
 }
 
 /** What a worker tells the main thread. `ended`: the mount is gone, the clean end. */
-export type WorkerReport = { is: 'attached' } | { is: 'agreed' } | { is: 'refused'; why: string } | { is: 'ended' }
+export type WorkerReport =
+  | { is: 'attached' }
+  | { is: 'agreed'; resends: boolean }
+  | { is: 'refused'; why: string }
+  | { is: 'ended' }
 
 function report(message: WorkerReport): void {
   parentPort?.postMessage(message)
 }
 
-function serveRequests(input: WorkerInput, operations: Operations): void {
-  const { fd, gate, counters } = input
+function serveRequests(input: WorkerInput, request: Request, operations: Operations): void {
+  const { fd, gate, counters, refusesResent } = input
   const row = input.worker * OPCODES
-  const request = new Request()
   const reply = new Reply(input.timeouts)
   const dispatcher = new Dispatcher(operations, request, reply)
   while (receive(fd, request, gate)) {
     counters[row + Math.min(request.opcode, OPCODES - 1)]++
     if (request.opcode === FUSE_INIT) {
-      const { agreed, length, error } = negotiate(request, reply)
+      const { agreed, length, error, resends } = negotiate(request, reply)
       send(fd, reply.bytes, length)
-      if (agreed) report({ is: 'agreed' })
+      if (agreed) report({ is: 'agreed', resends })
       if (error !== '') report({ is: 'refused', why: error })
+    } else if (refusesResent && request.uniqueHigh >= UNIQUE_RESENT) {
+      send(fd, reply.bytes, reply.error(request, -constants.errno.EIO))
     } else {
       const length = dispatcher.handle()
       if (length !== 0) send(fd, reply.bytes, length)
@@ -51,9 +63,15 @@ function serveRequests(input: WorkerInput, operations: Operations): void {
 }
 
 const input = workerData as WorkerInput
-const { attachOperations } = (await import(input.module)) as { attachOperations(handle: unknown): Operations }
-const operations = attachOperations(input.handle)
+const { attachOperations } = (await import(input.module)) as {
+  attachOperations(handle: unknown, connection: Connection | undefined): Operations
+}
+const request = new Request()
+// A process that is being killed gets no memory: a request copied to a page that is not there yet would fail, not wait.
+request.bytes.fill(0)
+const { connection: id, worker } = input
+const operations = attachOperations(input.handle, id === undefined ? undefined : { id, worker, request })
 report({ is: 'attached' })
 Atomics.wait(input.gate, 0, GATE_CLOSED)
-serveRequests(input, operations)
+serveRequests(input, request, operations)
 report({ is: 'ended' })
