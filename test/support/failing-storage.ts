@@ -8,6 +8,7 @@
  *       if (!storage.hasFailed) break    // fewer than n calls: every one of them has failed once
  *     }
  */
+import { constants } from 'node:os'
 import type { FileMapping, Storage } from '../../src/journal/storage.ts'
 
 export type StorageCall = Exclude<keyof Storage, 'close' | 'list' | 'size' | 'allocated' | 'seek' | 'mapping'> | 'map'
@@ -155,6 +156,8 @@ export class FailingStorage implements Storage {
     if (!fails) return
     this.hasFailed = true
     const code = this.#options.code ?? 'EIO'
-    throw Object.assign(new Error(`${code}: injected failure of ${kind}, call ${this.calls}`), { code, syscall: kind })
+    const errno = -(constants.errno as Record<string, number>)[code]
+    const message = `${code}: injected failure of ${kind}, call ${this.calls}`
+    throw Object.assign(new Error(message), { code, errno, syscall: kind })
   }
 }
