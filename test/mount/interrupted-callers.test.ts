@@ -8,7 +8,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest from 'ava'
-import { canMount, cleanUp, PROJECT, RealMount, sh } from './real-mount.ts'
+import { canMount, cleanUp, holtfs, PROJECT, RealMount, sh } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 const CLIENTS = 3
@@ -60,6 +60,9 @@ test('callers that are interrupted get right answers', async t => {
     t.is(code, 0, err)
     t.true(signals > OPERATIONS / 2, `${signals} signals`)
   }
+  const { requests } = JSON.parse((await holtfs('stats', '--json', mount.path)).out)
+  t.log(`${requests.INTERRUPT} times INTERRUPT`)
+  t.true(requests.INTERRUPT > 0)
   const kept = CLIENTS * Math.ceil(OPERATIONS / 3)
   t.is(Number(await sh('ls | wc -l', mount.path)), kept)
   await mount.checkBetween()
