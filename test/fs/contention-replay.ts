@@ -5,6 +5,8 @@
 import { attributesOf, type Model, describe as text } from './contention-model.ts'
 import type { Step } from './contention-step.ts'
 
+const CHANGED = -1
+
 /** A step that changed nothing, and what of its answer no state has explained yet. */
 interface Open {
   step: Step
@@ -13,7 +15,7 @@ interface Open {
   explained: boolean
   /** Of a lookup: whether the name led to that inode. */
   named: boolean
-  /** Of a listing: names that were there all the time, and names that were there at some time. */
+  /** Of a listing: names that were there all the time, with their inode when it was the same; and what was there at some time. */
   always: Map<string, number> | undefined
   ever: Set<string>
 }
@@ -101,17 +103,23 @@ function lookAtListing(model: Model, open: Open): void {
     open.ever.add(`${name} ${node.ino}`)
   }
   if (open.always === undefined) open.always = now
-  else for (const name of open.always.keys()) if (!now.has(name)) open.always.delete(name)
+  else {
+    for (const [name, ino] of open.always) {
+      if (!now.has(name)) open.always.delete(name)
+      else if (now.get(name) !== ino) open.always.set(name, CHANGED)
+    }
+  }
 }
 
 function isExplained({ step, explained, named, always, ever }: Open): boolean {
   if (step.result < 0) return explained
   if (step.kind === 'lookup') return explained && named
   if (step.kind !== 'readdir') return explained
-  const names = step.entries.map(entry => entry.name)
-  if (new Set(names).size !== names.length) return false
   if (step.entries.some(({ name, ino }) => !ever.has(`${name} ${ino}`))) return false
-  return [...(always as Map<string, number>).keys()].every(name => names.includes(name))
+  return [...(always as Map<string, number>)].every(([name, ino]) => {
+    const times = step.entries.filter(entry => entry.name === name).length
+    return ino === CHANGED ? times >= 1 : times === 1
+  })
 }
 
 function describe(step: Step): string {
