@@ -112,11 +112,14 @@ export class XattrRecords {
 
   /** Offset in the list of `length` bytes at which `name` stands or would stand. */
   #place(name: Uint8Array, length: number): number {
+    const names = this.#names
     let at = 0
     while (at < length) {
-      const end = this.#names.indexOf(0, at)
-      if (Buffer.compare(this.#names.subarray(at, end), name) >= 0) break
-      at = end + 1
+      let i = 0
+      while (i < name.length && names[at + i] === name[i]) i++
+      // The end of a name is below all its bytes.
+      if (names[at + i] >= (i < name.length ? name[i] : 0)) break
+      at = names.indexOf(0, at + i) + 1
     }
     return at
   }

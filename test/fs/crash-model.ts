@@ -4,6 +4,7 @@
  * that state. Bytes of a data file may be ahead of it or missing, each on its own, but every byte is one that was
  * written there since the last fsync of the file, or the one that this fsync saved.
  */
+import { ACCESS, acl, DEFAULT } from '../support/acl.ts'
 
 /** One write into a data file. */
 interface Layer {
@@ -72,13 +73,25 @@ export interface State {
   names: Map<string, number>
   /** By ino; those without a name are open. */
   files: Map<number, FileState>
+  /** Extended attributes by ino; an ino without any may be absent. Values are latin1. */
+  xattrs: Map<number, Attributes>
 }
+
+export type Attributes = ReadonlyMap<string, string>
+
+/** Ino of the root directory. */
+export const ROOT = 1
+/** The default list that directories get, and what it makes of a file of mode 0644 and of a directory of mode 0755. */
+export const DEFAULT_LIST = acl('u::rwx,u:7:rw,g::rx,m::rwx,o::')
+const FILE_LIST = acl('u::rw,u:7:rw,g::rx,m::r,o::')
+const DIRECTORY_LIST = acl('u::rwx,u:7:rw,g::rx,m::rx,o::')
 
 const NOTHING = new Uint8Array(0)
 const copyOf = (state: State): State => ({
   directories: new Map(state.directories),
   names: new Map(state.names),
   files: new Map(state.files),
+  xattrs: new Map(state.xattrs),
 })
 
 function resized(content: Uint8Array, size: number): Uint8Array {
@@ -149,12 +162,18 @@ export class CrashModel {
     const next = copyOf(this.state)
     next.names.set(path, ino)
     next.files.set(ino, { content: NOTHING, host: undefined, promised: NOTHING })
+    inherit(next, path, ino, [[ACCESS, FILE_LIST]])
     return next
   }
 
   directoryCreated(path: string, ino: number): State {
     const next = copyOf(this.state)
     next.directories.set(path, ino)
+    const lists: [string, Buffer][] = [
+      [ACCESS, DIRECTORY_LIST],
+      [DEFAULT, DEFAULT_LIST],
+    ]
+    inherit(next, path, ino, lists)
     return next
   }
 
@@ -173,6 +192,17 @@ export class CrashModel {
   forgotten(ino: number): State {
     const next = copyOf(this.state)
     next.files.delete(ino)
+    next.xattrs.delete(ino)
+    return next
+  }
+
+  /** Without a value the attribute is removed. */
+  attributeSet(ino: number, name: string, value?: Uint8Array): State {
+    const next = copyOf(this.state)
+    const attributes = new Map(next.xattrs.get(ino))
+    if (value === undefined) attributes.delete(name)
+    else attributes.set(name, Buffer.from(value).toString('latin1'))
+    next.xattrs.set(ino, attributes)
     return next
   }
 
@@ -251,6 +281,21 @@ export class CrashModel {
   }
 }
 
+/** What is made in a directory with a default list has lists from the beginning. */
+function inherit(state: State, path: string, ino: number, lists: [string, Buffer][]): void {
+  const cut = path.lastIndexOf('/')
+  const parent = cut < 0 ? ROOT : state.directories.get(path.slice(0, cut))!
+  if (!state.xattrs.get(parent)?.has(DEFAULT)) return
+  state.xattrs.set(ino, new Map(lists.map(([name, list]) => [name, list.toString('latin1')])))
+}
+
+/** What is wrong with the attributes found of an inode; undefined when they are those of the state. */
+export function wrongAttributes(state: State, ino: number, found: Attributes): string | undefined {
+  const text = (attributes: Attributes | undefined) => JSON.stringify([...(attributes ?? [])].sort())
+  const expected = state.xattrs.get(ino)
+  return text(found) === text(expected) ? undefined : `attributes ${text(found)} instead of ${text(expected)}`
+}
+
 function movedOut(file: FileState): HostBytes {
   const host = new HostBytes(file.promised)
   host.write({ at: 0, bytes: file.content })
@@ -290,6 +335,7 @@ export function adopted(
   for (const [ino, file] of state.files) {
     if (!named.has(ino)) {
       next.files.delete(ino)
+      next.xattrs.delete(ino)
       continue
     }
     const content = read(ino)

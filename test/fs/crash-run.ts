@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { openStore, type Store } from '../../src/engine/store.ts'
 import type { Durability } from '../../src/journal/journal.ts'
+import { DEFAULT } from '../support/acl.ts'
 import { type Attributes, FsFixture, ROOT } from '../support/fs-fixture.ts'
 import { PowerCutStorage } from '../support/power-cut-storage.ts'
-import { adopted, CrashModel, type State, wrongBytes } from './crash-model.ts'
+import { adopted, CrashModel, DEFAULT_LIST, type State, wrongAttributes, wrongBytes } from './crash-model.ts'
 
 /** Small, so that even short runs rotate segments. */
 const SEGMENT = 6000
-const EMPTY: State = { directories: new Map(), names: new Map(), files: new Map() }
+const EMPTY: State = { directories: new Map(), names: new Map(), files: new Map(), xattrs: new Map() }
 
 /** An empty storage in which the directory of a store to be exists. */
 export function emptyMedium(directory: string): PowerCutStorage {
@@ -121,6 +122,15 @@ export class CrashRun {
 
   forget(ino: number): void {
     this.#run(this.model.forgotten(ino), () => this.#fixture.forget(ino))
+  }
+
+  setAttribute(ino: number, name: string, length: number): void {
+    const value = name === DEFAULT ? DEFAULT_LIST : pattern(this.#generation++, 0, length)
+    this.#run(this.model.attributeSet(ino, name, value), () => this.#fixture.setxattr(ino, name, value))
+  }
+
+  removeAttribute(ino: number, name: string): void {
+    this.#run(this.model.attributeSet(ino, name), () => this.#fixture.removexattr(ino, name))
   }
 
   rename(from: string, to: string): void {
@@ -255,6 +265,10 @@ export class CrashRun {
     }
     if (wrong.length > 0) return wrong
     const named = new Set(state.names.values())
+    for (const ino of [ROOT, ...state.directories.values(), ...named]) {
+      const problem = wrongAttributes(state, ino, this.#attributes(ino))
+      if (problem !== undefined) wrong.push(`inode ${ino}: ${problem}`)
+    }
     for (const [ino, file] of state.files) {
       if (!named.has(ino)) {
         if (typeof this.#fixture.getattr(ino) !== 'number') wrong.push(`inode ${ino} has no name and is still there`)
@@ -288,6 +302,11 @@ export class CrashRun {
     return bytes
   }
 
+  #attributes(ino: number): Map<string, string> {
+    const names = this.#fixture.listxattr(ino)
+    return new Map(names.map(name => [name, (this.#fixture.getxattr(ino, name) as Buffer).toString('latin1')]))
+  }
+
   #listing(): Pick<State, 'directories' | 'names'> {
     const directories = new Map<string, number>()
     const names = new Map<string, number>()
@@ -317,5 +336,13 @@ function withKnownInos(state: State, listing: Pick<State, 'directories' | 'names
     files.delete(UNKNOWN)
     for (const [path, ino] of state.names) if (ino === UNKNOWN) files.set(names.get(path)!, made)
   }
-  return { directories: known('directories'), names, files }
+  const xattrs = new Map(state.xattrs)
+  const given = xattrs.get(UNKNOWN)
+  if (given !== undefined) {
+    xattrs.delete(UNKNOWN)
+    for (const kind of ['directories', 'names'] as const) {
+      for (const [path, ino] of state[kind]) if (ino === UNKNOWN) xattrs.set(listing[kind].get(path) ?? ino, given)
+    }
+  }
+  return { directories: known('directories'), names, files, xattrs }
 }

@@ -1,5 +1,8 @@
 /** One random operation after another, all of them valid ones, on few names, so that they meet. */
+
+import { DEFAULT } from '../support/acl.ts'
 import type { Random } from '../support/random.ts'
+import { ROOT } from './crash-model.ts'
 import type { CrashRun } from './crash-run.ts'
 
 const NAMES = ['a', 'b', 'c', 'd']
@@ -8,6 +11,8 @@ const OFFSETS = [0, 0, 1, 100, 4096, 8000, 8192, 9000, 20000, 50000]
 /** Modes of fallocate. */
 const MODES = [0, 0, 1, 3, 3, 16, 17]
 const LENGTHS = [1, 10, 500, 4096, 8191, 8192, 8193, 12000, 20000]
+/** Names of extended attributes. */
+const ATTRIBUTES = ['user.a', 'user.b', 'trusted.c']
 const SIZES = [0, 0, 1, 3000, 8191, 8192, 8193, 10000, 16384, 30000, 60000]
 /** Files that may exist at a time: every one is read after every cut. */
 const MOST_FILES = 10
@@ -22,7 +27,7 @@ export function randomStep(run: CrashRun, random: Random): void {
     const parent = pick(['', ...directories.keys()])
     return (parent === '' ? '' : `${parent}/`) + pick(NAMES)
   }
-  const chance = below(100)
+  const chance = below(110)
   if (chance < 12 || inos.length === 0) {
     const path = place()
     if (!isTaken(path) && inos.length < MOST_FILES) run.create(path)
@@ -64,5 +69,12 @@ export function randomStep(run: CrashRun, random: Random): void {
   } else if (chance < 90) run.fsyncdir()
   else if (chance < 91) run.sync()
   else if (chance < 94) run.checkpoint()
-  else run.collect()
+  else if (chance < 100) run.collect()
+  else {
+    const ino = pick([ROOT, ...directories.values(), ...inos])
+    const isFile = files.has(ino)
+    const name = pick(isFile ? ATTRIBUTES : [...ATTRIBUTES, DEFAULT])
+    if (run.model.state.xattrs.get(ino)?.has(name) && below(2) === 0) run.removeAttribute(ino, name)
+    else run.setAttribute(ino, name, pick(LENGTHS))
+  }
 }

@@ -10,6 +10,7 @@ import { type Node, TreeModel } from '../support/tree-model.ts'
 const OPERATIONS = 20_000
 const NAMES = ['a', 'b', 'c', 'a-', 'ab', '\xff', 'a\x01', 'n'.repeat(120)]
 const SIZES = [0, 1, 100, 4096, 8191, 8192, 8193, 12000, 20000]
+const ATTRIBUTES = ['user.a', 'user.b', 'user.ab', 'trusted.a', 'security.capability', `user.${'n'.repeat(200)}`]
 const TYPE = { file: 0o100000, dir: 0o040000, link: 0o120000 }
 
 /** Pseudo-random numbers in [0, 1): a linear congruence, of which the high bits are used. */
@@ -60,7 +61,7 @@ class Run {
   step(): void {
     const f = this.fixture
     const parent = this.directory()
-    const chance = this.below(100)
+    const chance = this.below(108)
     const known = [...parent.children.keys()]
     const name = chance >= 34 && known.length > 0 && this.below(4) > 0 ? this.pick(known) : this.pick(NAMES)
     if (chance < 12) this.create(parent, name, 'dir')
@@ -76,7 +77,9 @@ class Run {
     else if (chance < 94) this.look(parent, name)
     else if (chance < 96) this.list(parent)
     else if (chance < 99) this.forget()
-    else this.chmod(this.pick(this.nodes))
+    else if (chance < 100) this.chmod(this.pick(this.nodes))
+    else if (chance < 105) this.setAttribute(this.pick(this.nodes), this.pick(ATTRIBUTES))
+    else this.removeAttribute(this.pick(this.nodes))
   }
 
   create(parent: Node, name: string, kind: Node['kind']): void {
@@ -134,6 +137,7 @@ class Run {
       if (typeof bytes === 'number' || !bytes.equals(expected)) this.#t.fail(`bytes of ${node.ino} at ${offset}`)
     }
     this.attributes(node, this.fixture.getattr(node.ino))
+    this.xattrs(node)
   }
 
   look(parent: Node, name: string): void {
@@ -155,6 +159,26 @@ class Run {
   chmod(node: Node): void {
     node.mode = this.below(0o777)
     this.attributes(node, this.fixture.setattr(node.ino, 1, { mode: node.mode }))
+  }
+
+  setAttribute(node: Node, name: string): void {
+    const value = 'v'.repeat(this.below(this.pick([2, 100, 5000])))
+    const flags = this.pick([0, 0, 1, 2])
+    const expected = this.model.setxattr(node, name, value, flags)
+    this.compare('setxattr', this.fixture.setxattr(node.ino, name, value, flags), expected)
+  }
+
+  removeAttribute(node: Node): void {
+    const name = this.pick([...node.xattrs.keys(), ...node.xattrs.keys(), this.pick(ATTRIBUTES)])
+    this.compare('removexattr', this.fixture.removexattr(node.ino, name), this.model.removexattr(node, name))
+  }
+
+  xattrs(node: Node): void {
+    const { fixture } = this
+    this.compare('listxattr', fixture.listxattr(node.ino).join('\n'), [...node.xattrs.keys()].sort().join('\n'))
+    const name = this.pick(ATTRIBUTES)
+    const value = fixture.getxattr(node.ino, name)
+    this.compare('getxattr', Buffer.isBuffer(value) ? value.toString('latin1') : undefined, node.xattrs.get(name))
   }
 
   forget(): void {
@@ -212,7 +236,18 @@ for (const [store, create] of Object.entries(metadataFactories)) {
       if (!t.passed) t.log(`after operation ${i}`)
     }
     f.dispose()
-    for (const what of ['link', 'unlink', 'rmdir', 'move', 'noreplace', 'exchange', 'write', 'truncate']) {
+    for (const what of [
+      'link',
+      'unlink',
+      'rmdir',
+      'move',
+      'noreplace',
+      'exchange',
+      'write',
+      'truncate',
+      'setxattr',
+      'removexattr',
+    ]) {
       t.true(run.successes.get(what)! > 50, `${what} hardly ever succeeds`)
     }
   })

@@ -197,6 +197,31 @@ export class FsFixture {
     return this.setattr(ino, 1 << 3, { size })
   }
 
+  setxattr(ino: number, name: string, value: Uint8Array | string, flags = 0): number {
+    const bytes = typeof value === 'string' ? bytesOf(value) : value
+    return this.fs.setxattr(ino, bytesOf(name), bytes, flags, false)
+  }
+
+  getxattr(ino: number, name: string): number | Buffer {
+    const out = Buffer.alloc(65_600)
+    const length = this.fs.getxattr(ino, bytesOf(name), 65_536, out, 10)
+    return length < 0 ? length : out.subarray(10, 10 + length)
+  }
+
+  listxattr(ino: number): string[] {
+    const out = Buffer.alloc(65_600)
+    const length = this.fs.listxattr(this.caller, ino, 65_536, out, 10)
+    if (length < 0) throw new Error(`errno ${-length}`)
+    return out
+      .toString('latin1', 10, 10 + length)
+      .split('\0')
+      .slice(0, -1)
+  }
+
+  removexattr(ino: number, name: string): number {
+    return this.fs.removexattr(ino, bytesOf(name))
+  }
+
   /** Up to `limit` entries from `offset`. */
   readdir(ino: number, offset: number, limit: number, plus = false, fs = this.fs): number | Entry[] {
     const entries: Entry[] = []

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os'
 
-const { EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, ENOTEMPTY, EPERM } = constants.errno
+const { EEXIST, EINVAL, EISDIR, ENODATA, ENOENT, ENOTDIR, ENOTEMPTY, EPERM } = constants.errno
 
 export interface Node {
   readonly kind: 'file' | 'dir' | 'link'
@@ -13,6 +13,7 @@ export interface Node {
   nlink: number
   bytes: Buffer
   target: string
+  readonly xattrs: Map<string, string>
   parent: Node | undefined
   readonly children: Map<string, Node>
 }
@@ -22,7 +23,9 @@ export class TreeModel {
 
   node(kind: Node['kind'], mode: number): Node {
     const nlink = kind === 'dir' ? 2 : 1
-    return { kind, ino: 0, mode, nlink, bytes: Buffer.alloc(0), target: '', parent: undefined, children: new Map() }
+    const xattrs = new Map<string, string>()
+    const children = new Map<string, Node>()
+    return { kind, ino: 0, mode, nlink, bytes: Buffer.alloc(0), target: '', xattrs, parent: undefined, children }
   }
 
   add(parent: Node, name: string, node: Node): number {
@@ -101,6 +104,7 @@ export class TreeModel {
     node.bytes.copy(grown)
     data.copy(grown, offset)
     node.bytes = grown
+    node.xattrs.delete('security.capability')
     return data.length
   }
 
@@ -109,7 +113,21 @@ export class TreeModel {
     const cut = Buffer.alloc(size)
     node.bytes.copy(cut)
     node.bytes = cut
+    node.xattrs.delete('security.capability')
     return 0
+  }
+
+  /** `flags`: 1 create, 2 replace. */
+  setxattr(node: Node, name: string, value: string, flags: number): number {
+    if (node.kind === 'link' && name.startsWith('user.')) return -EPERM
+    if (node.xattrs.has(name) && (flags & 1) !== 0) return -EEXIST
+    if (!node.xattrs.has(name) && (flags & 2) !== 0) return -ENODATA
+    node.xattrs.set(name, value)
+    return 0
+  }
+
+  removexattr(node: Node, name: string): number {
+    return node.xattrs.delete(name) ? 0 : -ENODATA
   }
 
   #refuseNew(parent: Node, name: string): number {
