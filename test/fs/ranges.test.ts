@@ -185,15 +185,18 @@ for (const [store, create] of Object.entries(metadataFactories)) {
       const large = newFile(f, 'large')
       f.write(small, 0, 'abc')
       f.write(large, 0, 'x'.repeat(10_000))
+      const taken = () => [...f.data.ids()].map(id => f.data.allocated(id))
+      const before = taken()
       failing = true
       for (const [name, ino] of [
         ['small', small],
         ['large', large],
       ] as const) {
-        const before = f.stat(`/${name}`)
+        const attributes = f.stat(`/${name}`)
         t.is(f.fallocate(ino, 0, 0, MB), -ENOSPC)
-        t.deepEqual(f.stat(`/${name}`), before)
+        t.deepEqual(f.stat(`/${name}`), attributes)
       }
+      t.deepEqual(taken(), before)
       failing = false
       f.truncate(large, 10_001)
       t.is(f.stat('/large').blocks, 24)
