@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 export const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
 const PROGRAM = join(PROJECT, 'dist/cli/main.js')
@@ -82,6 +83,13 @@ export class RealMount {
     const workers = process.env.HOLTFS_WORKERS
     if (workers !== undefined && !options.includes('--workers')) options.push('--workers', workers)
     await expectSilence('mount', this.store, this.path, ...options)
+  }
+
+  /** Mounts with more environment for supervisor and server. */
+  async mountWith(env: Record<string, string>, ...options: string[]): Promise<void> {
+    await promisify(execFile)(process.execPath, [PROGRAM, 'mount', this.store, this.path, ...options], {
+      env: { ...process.env, ...env },
+    })
   }
 
   async umount(): Promise<void> {
