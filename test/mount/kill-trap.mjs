@@ -1,11 +1,12 @@
 /**
  * Preloaded into a server (NODE_OPTIONS=--import) by tests: kills its process with SIGKILL at a request that a test chooses.
  * The file that HOLTFS_TRAP names holds `read OPCODE` (the request has been read, nothing is done) or `reply OPCODE` (all is
- * done, nothing is answered); it is renamed to *.sprung when that comes to pass. Only FUSE workers use descriptor 3.
+ * done, nothing is answered); it is renamed to *.sprung when that comes to pass, unless it ends with ` always`. Only FUSE
+ * workers use descriptor 3.
  */
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { isMainThread } from 'node:worker_threads'
+import { isMainThread, workerData } from 'node:worker_threads'
 
 const DEVICE = 3
 const trap = process.env.HOLTFS_TRAP
@@ -19,8 +20,9 @@ function spring(moment) {
   } catch {
     return
   }
-  if (set !== `${moment} ${opcode}`) return
-  renameSync(trap, `${trap}.sprung`)
+  const wanted = `${moment} ${opcode}`
+  if (set !== wanted && set !== `${wanted} always`) return
+  if (set === wanted) renameSync(trap, `${trap}.sprung`)
   process.kill(process.pid, 'SIGKILL')
 }
 
@@ -29,7 +31,9 @@ if (!isMainThread && trap !== undefined) {
     const length = readSync(fd, buffer, ...rest)
     if (fd === DEVICE) {
       opcode = buffer.readUInt32LE(4)
-      spring('read')
+      // A server that refuses what was sent before does not begin with it.
+      const isRefused = workerData?.refusesResent === true && buffer.readUInt32LE(12) >= 2 ** 31
+      if (!isRefused) spring('read')
     }
     return length
   }

@@ -82,7 +82,6 @@ class Server {
   readonly #attached = new Milestone()
   readonly #agreed = new Milestone()
   readonly #left = new Milestone()
-  #attachedCount = 0
   #ready = false
   #resends = false
   /** The kernel has said that the mount is gone. */
@@ -104,7 +103,6 @@ class Server {
     try {
       this.#fd ??= await this.#attachAsUser()
       if (this.#failure === undefined) {
-        this.#startWorkers(this.#fd)
         await this.#start(this.#fd)
       }
     } catch (error) {
@@ -125,11 +123,15 @@ class Server {
   }
 
   async #start(fd: number): Promise<void> {
+    const { workers, supervision, requestCounters } = this.#options
+    const counters = requestCounters ?? createRequestCounters(workers)
+    // One is enough to answer with, and alone it is ready sooner: programs may be waiting.
+    this.#startWorker(0, fd, counters)
     await this.#attached.reached
-    this.#options.supervision?.takeOver?.()
+    supervision?.takeOver?.()
     Atomics.store(this.#gate, 0, GATE_OPEN)
     Atomics.notify(this.#gate, 0)
-    const { supervision } = this.#options
+    for (let worker = 1; worker < workers; worker++) this.#startWorker(worker, fd, counters)
     if (supervision === undefined) {
       if (isRoot()) await attach(fd, { ...this.#options, mountpoint: this.#mountpoint })
       // It may have failed while mount(8) ran: then nobody serves what was just mounted.
@@ -143,33 +145,30 @@ class Server {
     this.#options.onReady(fd, this.#resends)
   }
 
-  #startWorkers(fd: number): void {
-    const { workers, module, handle, timeouts = TIMEOUTS, requestCounters, supervision } = this.#options
-    const counters = requestCounters ?? createRequestCounters(workers)
-    for (let worker = 0; worker < workers; worker++) {
-      const input: WorkerInput = {
-        fd,
-        module,
-        handle,
-        worker,
-        timeouts,
-        gate: this.#gate,
-        counters,
-        connection: supervision?.connection,
-        refusesResent: supervision?.refusesResent === true,
-      }
-      const thread = startThread(import.meta.url, './worker', { workerData: input })
-      this.#workers.add(thread)
-      thread.on('message', (report: WorkerReport) => this.#onReport(report))
-      thread.on('error', error => this.#fail(crash(worker, error)))
-      thread.on('exit', () => this.#onLeft(worker, thread))
+  #startWorker(worker: number, fd: number, counters: Int32Array<SharedArrayBuffer>): void {
+    const { module, handle, timeouts = TIMEOUTS, supervision } = this.#options
+    const input: WorkerInput = {
+      fd,
+      module,
+      handle,
+      worker,
+      timeouts,
+      gate: this.#gate,
+      counters,
+      connection: supervision?.connection,
+      refusesResent: supervision?.refusesResent === true,
     }
+    const thread = startThread(import.meta.url, './worker', { workerData: input })
+    this.#workers.add(thread)
+    thread.on('message', (report: WorkerReport) => this.#onReport(report))
+    thread.on('error', error => this.#fail(crash(worker, error)))
+    thread.on('exit', () => this.#onLeft(worker, thread))
   }
 
   #onReport(report: WorkerReport): void {
     switch (report.is) {
       case 'attached':
-        if (++this.#attachedCount === this.#options.workers) this.#attached.reach()
+        this.#attached.reach()
         break
       case 'agreed':
         this.#resends = report.resends
