@@ -1,12 +1,13 @@
 /**
- * The process that works on one filesystem: `mount-client.ts DIRECTORY`. It has its working directory elsewhere and keeps
+ * The process that works on one filesystem: `mount-client.ts DIRECTORY [ENTRIES]`, which makes the directory, and a
+ * large one with so many entries in it. It has its working directory elsewhere and keeps
  * nothing open between two questions, so that caches can be dropped in between.
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
 
 const FILES = 1000
-const ENTRIES = 10_000
+const ENTRIES = Number(process.argv[3] ?? 10_000)
 const TREE_FILES = 2000
 const TREE_FILES_PER_DIRECTORY = 50
 const BLOCK = Buffer.alloc(4096, 'holt')
@@ -122,7 +123,7 @@ const questions: Record<string, () => number> = {
   'remove that tree, a file': () => timed(() => fs.rmSync(join(directory, 'tree'), { recursive: true })) / TREE_FILES,
 }
 
-fs.mkdirSync(standing)
+fs.mkdirSync(standing, { recursive: true })
 fs.mkdirSync(large)
 for (const name of files) writeBlock(join(standing, name))
 for (let i = 0; i < ENTRIES; i++) createEmpty(join(large, nameOf(i)))

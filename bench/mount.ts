@@ -1,6 +1,7 @@
 /**
  * A holtfs mount against a plain directory on the same disk and a passthrough filesystem on fuse-native: the three in
- * turn, round after round, each worked on by a client process of its own. The first round is not counted.
+ * turn, round after round, each worked on by a client process of its own, then by four at once, each of these in a directory of
+ * its own. The first round is not counted.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
@@ -12,11 +13,26 @@ import { PeerProcess } from './peer-process.ts'
 /** Before these the kernel drops names and inodes, but keeps file contents. */
 const COLD = /nothing cached|kernel dropped/
 
+/** What several clients are asked at once, as long as it lasts in each: nobody's caches are dropped. */
+const AT_ONCE = [
+  'stat of a missing name',
+  'create an empty file',
+  'unlink an empty file',
+  'create a file and write 4 KB',
+  'open, read 4 KB, close',
+  'rename a file',
+  'unlink a file of 4 KB',
+  'mkdir',
+  'rmdir',
+]
+const CLIENTS = 4
+
 /** @throws when a filesystem gives a wrong answer, or holtfs cannot be mounted. */
 export async function benchMounts(scratch: string, rounds: number): Promise<Table[]> {
   const directory = mkdtempSync(join(scratch, 'mount-'))
   const filesystems: Filesystem[] = []
   const clients = new Map<string, PeerProcess>()
+  const crowds = new Map<string, PeerProcess[]>()
   try {
     filesystems.push(mountHoltfs(directory), plainDirectory(directory))
     let missing = ''
@@ -28,15 +44,42 @@ export async function benchMounts(scratch: string, rounds: number): Promise<Tabl
     for (const { name, directory: where } of filesystems) {
       process.stderr.write(`mount: filling ${name}\n`)
       clients.set(name, await PeerProcess.start(name, './mount-client.ts', [where]))
+      crowds.set(name, await startCrowd(name, where))
     }
-    const rows = await ask(clients, rounds)
-    const title = `One client process at a time; 1,000 files a round unless the row says otherwise.${missing}`
     const subjects = filesystems.map(({ name }) => name)
-    return [{ title, subjects, notCompared: missing === '' ? ['plain directory'] : [], rows }]
+    const notCompared = missing === '' ? ['plain directory'] : []
+    const title = `One client process at a time; 1,000 files a round unless the row says otherwise.${missing}`
+    const alone = { title, subjects, notCompared, rows: await ask(clients, rounds) }
+    const together = `${CLIENTS} client processes at once: the time after which any of them has done another one.`
+    return [alone, { title: together, subjects, notCompared, rows: await askAtOnce(crowds, rounds) }]
   } finally {
-    for (const client of clients.values()) client.stop()
+    for (const client of [...clients.values(), ...[...crowds.values()].flat()]) client.stop()
     for (const filesystem of filesystems) await filesystem.stop()
   }
+}
+
+/** Each has a directory of its own. */
+async function startCrowd(name: string, where: string): Promise<PeerProcess[]> {
+  const crowd: PeerProcess[] = []
+  for (let i = 0; i < CLIENTS; i++) {
+    crowd.push(await PeerProcess.start(name, './mount-client.ts', [join(where, `client-${i}`), '1000']))
+  }
+  return crowd
+}
+
+async function askAtOnce(crowds: Map<string, PeerProcess[]>, rounds: number): Promise<Row[]> {
+  const none = () => Object.fromEntries([...crowds.keys()].map((name): [string, number[]] => [name, []]))
+  const rows = AT_ONCE.map((operation): Row => ({ operation, unit: 'ns', values: none() }))
+  for (let round = 0; round <= rounds; round++) {
+    process.stderr.write(`mount: ${CLIENTS} clients, round ${round} of ${rounds}\n`)
+    for (const { operation, values } of rows) {
+      for (const [name, crowd] of crowds) {
+        const figures = await Promise.all(crowd.map(client => client.ask(operation)))
+        if (round > 0) values[name].push(Math.max(...figures.map(figure => figure as number)) / CLIENTS)
+      }
+    }
+  }
+  return rows
 }
 
 async function ask(clients: Map<string, PeerProcess>, rounds: number): Promise<Row[]> {

@@ -102,21 +102,33 @@ export class Bytes {
     context.enter()
     try {
       if (!context.readInode(ino, inode)) return context.abandon(-ENOENT)
-      const stored = Math.max(context.readInline(ino, this.#inline, 0), 0)
+      const stored = inode.dataKind === DATA_INLINE ? inode.size : 0
+      // A write over all that is there needs nothing of it.
+      const isWhole = offset === 0 && data.length >= stored
+      const bytes = isWhole ? data : this.#patched(ino, stored, offset, data)
       const size = Math.max(stored, offset + data.length)
-      if (offset > stored) this.#inline.fill(0, stored, offset)
-      this.#inline.set(data, offset)
       if (inode.dataKind !== DATA_INLINE) context.inlinePromises.began(ino)
       inode.dataKind = DATA_INLINE
       inode.size = size
       inode.blocks = inlineBlocks(size)
       touchWritten(context, caller, inode)
-      context.stageInline(ino, this.#inline, size)
+      context.stageInline(ino, bytes, size)
       context.stageInode(inode)
       return context.conclude(data.length)
     } finally {
       context.leave()
     }
+  }
+
+  /** The bytes that the tree has of a file, with `data` at `offset`; what lies between is zeros. */
+  #patched(ino: number, stored: number, offset: number, data: Uint8Array): Uint8Array {
+    const inline = this.#inline
+    if (stored > 0 && this.#context.readInline(ino, inline, 0) !== stored) {
+      throw new HoltError('HOLT_CORRUPT_DATA', `the tree does not hold the ${stored} bytes of inode ${ino}`)
+    }
+    if (offset > stored) inline.fill(0, stored, offset)
+    inline.set(data, offset)
+    return inline
   }
 
   #writeHost(caller: Caller, offset: number, data: Uint8Array): number {

@@ -274,7 +274,7 @@ export class Names {
   #openParent(ino: number): Uint8Array | undefined {
     const { namespace } = this.#context
     namespace.failure = this.#context.readDirectory(ino, this.#parent)
-    return namespace.failure < 0 ? undefined : namespace.prefixOf(ino)
+    return namespace.failure < 0 ? undefined : namespace.prefixOfExisting(ino)
   }
 
   /** Reads a directory and the inode of its entry `name` into #parent and #inode. */

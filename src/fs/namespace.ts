@@ -86,6 +86,14 @@ export class Namespace {
     return cached.prefix
   }
 
+  /** As {@link prefixOf}, of a directory that the caller has just read inside the exclusive section: it exists. */
+  prefixOfExisting(ino: number): Uint8Array | undefined {
+    const cached = this.#cache.get(ino)
+    if (cached === undefined) return this.prefixOf(ino)
+    cached.removals = this.#removals
+    return cached.prefix
+  }
+
   /** Brackets the commit that moves a directory; `started` is called inside the section. */
   renameStarted(): void {
     Atomics.add(this.#words, W_RENAMES_STARTED, 1)

@@ -246,7 +246,7 @@ export class Renames {
   #openDirectory(ino: number, record: InodeRecord): Uint8Array | undefined {
     const { namespace } = this.#context
     namespace.failure = this.#context.readDirectory(ino, record)
-    return namespace.failure < 0 ? undefined : namespace.prefixOf(ino)
+    return namespace.failure < 0 ? undefined : namespace.prefixOfExisting(ino)
   }
 
   #load(ino: number, record: InodeRecord): void {
