@@ -5,7 +5,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { HoltError } from '../errors.ts'
 import type { MountStoreOptions } from '../fs/mount-store.ts'
 import type { Durability } from '../journal/journal.ts'
 import { mountInBackground, reportFailure, reportReady } from './background.ts'
@@ -66,10 +65,7 @@ export function registerMount(program: Command, mountStore: MountStore): void {
 type Settings = Omit<MountArguments, 'o'> & MountOptions
 
 async function runMount(store: string, mountpoint: string, given: Settings, mountStore: MountStore) {
-  if (given.transport === 'fuse-native') {
-    throw new HoltError('HOLT_MOUNT', 'the fuse-native transport is not available yet; use --transport builtin')
-  }
-  const { kernel: options, workers, durability, pool: poolBytes, readOnly = false } = given
+  const { kernel: options, workers, durability, pool: poolBytes, readOnly = false, transport } = given
   if (!given.foreground) return mountInBackground(store, mountpoint, readOnly)
   try {
     await mountStore({
@@ -80,12 +76,15 @@ async function runMount(store: string, mountpoint: string, given: Settings, moun
       durability,
       poolBytes,
       readOnly,
+      transport,
       onReady: reportReady,
     })
   } catch (error) {
     if (!(await reportFailure(error))) throw error
     process.exitCode = 1
   }
+  // It leaves handles behind that would keep the process.
+  if (transport === 'fuse-native') process.exit()
 }
 
 /** One thread a core; never fewer than two, so that one slow fsync does not stop everybody. */

@@ -19,6 +19,8 @@ import { isKnownToKernel } from './fuse/notify.ts'
 import { TIMEOUTS } from './fuse/reply.ts'
 import { type Supervision, serve } from './fuse/serve.ts'
 import { answerReceipts, askToResend } from './fuse/takeover.ts'
+import { loadFuseNative } from './fuse-native/load.ts'
+import { serveNative } from './fuse-native/serve-native.ts'
 import { ATTR_SIZE } from './inode.ts'
 import { ROOT_INO } from './keys.ts'
 import { createFsShared } from './shared.ts'
@@ -41,6 +43,7 @@ export interface MountStoreOptions {
   /** Bytes of memory for metadata. */
   poolBytes: number
   readOnly: boolean
+  transport: 'builtin' | 'fuse-native'
   /** Called once, when the mount answers. */
   onReady(): void
 }
@@ -58,7 +61,8 @@ export interface SupervisedMount extends Omit<Supervision, 'takeOver'> {
 /** Opens the store, serves it, closes it; resolves when the mount has ended. Throws what {@link openStore} and {@link serve} throw. */
 export async function mountStore(options: MountStoreOptions): Promise<void> {
   checkMountPoint(options.mountpoint)
-  checkDevice()
+  if (options.transport === 'builtin') checkDevice()
+  else loadFuseNative()
   checkApart(options.store, options.mountpoint)
   checkStoreDirectory(options.store)
   await serveStore(options)
@@ -107,8 +111,12 @@ export async function serveStore(options: MountStoreOptions, supervised?: Superv
     const supervision = supervised && (generation > 0 ? { ...supervised, takeOver } : supervised)
     try {
       const module = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
-      const parts = { name: directory, module, handle, requestCounters, onReady }
-      await serve({ ...options, ...parts, ...(supervision && { supervision }) })
+      if (options.transport === 'builtin') {
+        const parts = { name: directory, module, handle, requestCounters, onReady }
+        await serve({ ...options, ...parts, ...(supervision && { supervision }) })
+      } else {
+        await serveNative(filesystem, { ...options, name: directory })
+      }
       supervised?.onEnded()
     } finally {
       clearInterval(timer)

@@ -82,7 +82,7 @@ export function isRoot(): boolean {
 }
 
 /** @throws {HoltError} HOLT_MOUNT for options that would contradict our own */
-function refuseReserved(options: readonly string[]): void {
+export function refuseReserved(options: readonly string[]): void {
   for (const option of options) {
     const key = option.split('=', 1)[0]
     if (RESERVED.has(key)) throw fail(`mount option ${key} cannot be given; holtfs sets it itself or has no use for it`)
