@@ -8,7 +8,12 @@ import { registerUmount } from './umount.ts'
 
 await runProgram([
   // Loaded on demand, so that the short commands do not wait for the engine.
-  program => registerMount(program, async options => (await import('../fs/supervisor.ts')).superviseMount(options)),
+  program =>
+    registerMount(program, async options => {
+      // What fuse-native mounts, nobody can take over.
+      if (options.transport === 'fuse-native') return (await import('../fs/mount-store.ts')).mountStore(options)
+      return (await import('../fs/supervisor.ts')).superviseMount(options)
+    }),
   registerUmount,
   registerCheck,
   registerStats,

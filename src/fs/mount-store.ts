@@ -43,7 +43,8 @@ export interface MountStoreOptions {
   /** Bytes of memory for metadata. */
   poolBytes: number
   readOnly: boolean
-  transport: 'builtin' | 'fuse-native'
+  /** How to talk to the kernel; default builtin. fuse-native leaves handles behind that keep the process: end it afterwards. */
+  transport?: 'builtin' | 'fuse-native'
   /** Called once, when the mount answers. */
   onReady(): void
 }
@@ -61,8 +62,8 @@ export interface SupervisedMount extends Omit<Supervision, 'takeOver'> {
 /** Opens the store, serves it, closes it; resolves when the mount has ended. Throws what {@link openStore} and {@link serve} throw. */
 export async function mountStore(options: MountStoreOptions): Promise<void> {
   checkMountPoint(options.mountpoint)
-  if (options.transport === 'builtin') checkDevice()
-  else loadFuseNative()
+  if (options.transport === 'fuse-native') loadFuseNative()
+  else checkDevice()
   checkApart(options.store, options.mountpoint)
   checkStoreDirectory(options.store)
   await serveStore(options)
@@ -111,11 +112,11 @@ export async function serveStore(options: MountStoreOptions, supervised?: Superv
     const supervision = supervised && (generation > 0 ? { ...supervised, takeOver } : supervised)
     try {
       const module = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
-      if (options.transport === 'builtin') {
+      if (options.transport === 'fuse-native') {
+        await serveNative(filesystem, { ...options, name: directory })
+      } else {
         const parts = { name: directory, module, handle, requestCounters, onReady }
         await serve({ ...options, ...parts, ...(supervision && { supervision }) })
-      } else {
-        await serveNative(filesystem, { ...options, name: directory })
       }
       supervised?.onEnded()
     } finally {

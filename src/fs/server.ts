@@ -15,8 +15,8 @@ export interface ServerOptions extends Pick<MountStoreOptions, 'options' | 'work
 }
 
 /**
- * What the supervisor is told. `attached`: mount now; `ready`: it answers; `ended`: it is gone, and what follows is not
- * the mount's business; `failed`: why the process is about to end.
+ * What the supervisor is told. `attached`: mount now; `ready`: it answers; `ended`: it is gone, or was taken away while
+ * it was in use, and what follows is not the mount's business; `failed`: why the process is about to end.
  */
 export type ServerMessage =
   | { is: 'attached' | 'ended' }
@@ -60,6 +60,7 @@ try {
         isReady = true
         tell({ is: 'ready', outlives })
       },
+      onDetached: () => tell({ is: 'ended' }),
       onEnded: () => tell({ is: 'ended' }),
     },
   )

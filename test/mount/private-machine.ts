@@ -89,9 +89,28 @@ export class PrivateMachine {
 
   #argv(uid: number, script: string): string[] {
     const path = `${join(this.directory, 'bin')}:/usr/local/bin:/usr/bin:/bin`
-    const user = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'env', `PATH=${path}`]
+    const user = [
+      'setpriv',
+      `--reuid=${uid}`,
+      `--regid=${uid}`,
+      '--clear-groups',
+      'env',
+      `PATH=${path}`,
+      `HOME=${this.home}`,
+    ]
     // Not nsenter's --wd, which is looked up outside.
-    return ['-t', String(this.#holder.pid), '-m', '--', ...user, 'bash', '-c', `cd "$0"; ${script}`, this.home]
+    return [
+      '-t',
+      String(this.#holder.pid),
+      '-m',
+      '--',
+      ...user,
+      'bash',
+      '--norc',
+      '-c',
+      `cd "$0"; ${script}`,
+      this.home,
+    ]
   }
 
   fuseConf(text: string): void {

@@ -59,6 +59,8 @@ export interface Supervision {
   takeOver?: () => void
   /** The workers are ready to read: the device is to be mounted now. Not called for a mount that is taken over. */
   onAttached(): void
+  /** A signal has taken the mount away while files are open: with this process they go, and nobody is to take over. */
+  onDetached(): void
   /** Something broke, and this process must end at once, whatever its threads do; the mount stays as it is. */
   die(failure: HoltError): void
 }
@@ -213,10 +215,7 @@ class Server {
   /** A signal asks for the end: unmount in order; when files are open, write back what can be and take the mount away. */
   async #stop(signal: NodeJS.Signals): Promise<void> {
     debug('%s', signal)
-    if (this.#stopping) {
-      this.#releaseNow()
-      return this.#killWhenStuck()
-    }
+    if (this.#stopping) return this.#detach()
     this.#stopping = true
     if (!this.#ready) return this.#fail(new HoltError('HOLT_MOUNT', `stopped by ${signal} before the mount was ready`))
     try {
@@ -224,9 +223,15 @@ class Server {
     } catch (error) {
       debug('busy: %O', error)
       await run('timeout', [String(SYNC_PATIENCE), 'sync', '-f', this.#mountpoint], 'ignore')
-      this.#releaseNow()
-      this.#killWhenStuck()
+      this.#detach()
     }
+  }
+
+  /** Takes a mount away that is in use. */
+  #detach(): void {
+    this.#releaseNow()
+    this.#options.supervision?.onDetached()
+    this.#killWhenStuck()
   }
 
   /** The process ends without having been asked to: the mount goes first, or else the threads, which cannot be stopped. */
