@@ -15,6 +15,8 @@ export interface Caller {
   umask: number
   /** Whether what it writes or cuts off takes setuid and setgid from a file: it may not set them itself. */
   killsPrivileges: boolean
+  /** Set to the ino of a file that a write took setuid or setgid from: its mode changed without the kernel's knowing. */
+  tookPrivilegesOf?: number
 }
 
 /** What a SETATTR changes; a field counts only when its flag below is in `valid`. Times: seconds and nanoseconds. */

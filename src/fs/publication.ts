@@ -129,7 +129,7 @@ export function touchWritten(context: FsContext, caller: Caller, inode: InodeRec
   const { seconds, nanoseconds } = context.clock
   inode.setMtime(seconds, nanoseconds)
   inode.setCtime(seconds, nanoseconds)
-  if (caller.killsPrivileges) dropPrivileges(inode)
+  if (caller.killsPrivileges && dropPrivileges(inode)) caller.tookPrivilegesOf = inode.ino
   dropCapability(context, inode)
 }
 
@@ -138,11 +138,12 @@ export function dropCapability(context: FsContext, inode: InodeRecord): void {
   if ((inode.xattrs & XATTR_CAPABILITY) !== 0) context.xattrs.stageRemove(inode, CAPABILITY_NAME)
 }
 
-/** What a write or chown takes from an executable: setuid, and setgid where the group may execute. */
-export function dropPrivileges(inode: InodeRecord): void {
+/** Takes what a write or chown takes from an executable: setuid, and setgid where the group may execute. Whether there was any. */
+export function dropPrivileges(inode: InodeRecord): boolean {
   const mode = inode.mode
-  if ((mode & (S_ISUID | S_ISGID)) === 0) return
+  if ((mode & (S_ISUID | S_ISGID)) === 0) return false
   inode.mode = mode & ~(S_ISUID | ((mode & S_IXGRP) !== 0 ? S_ISGID : 0))
+  return inode.mode !== mode
 }
 
 /** 512-byte units of an inline file. */

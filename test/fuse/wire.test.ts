@@ -88,7 +88,14 @@ test('a request header is decoded, with ids beyond 32 bits and owners beyond 31'
   t.is(request.ino, 2 ** 52 + 5)
   t.is(request.opcode, 3)
   t.deepEqual([request.uniqueHigh, request.uniqueLow], [2 ** 31, 9])
-  t.deepEqual(request.caller, { uid: 4294967294, gid: 2147483648, pid: 77, umask: 0, killsPrivileges: true })
+  t.deepEqual(request.caller, {
+    uid: 4294967294,
+    gid: 2147483648,
+    pid: 77,
+    umask: 0,
+    killsPrivileges: true,
+    tookPrivilegesOf: 0,
+  })
   t.false(request.accept(length - 1), 'a message that is cut is not accepted')
 })
 

@@ -1,5 +1,5 @@
 /**
- * Messages to the kernel that answer no request. To be sent from the main thread only, never by a worker and never inside the
+ * Messages to the kernel that answer no request. To be sent from the main thread only, but for one case, and never inside the
  * exclusive section: the kernel may make its sender wait for requests that a worker has to serve.
  */
 import { writeSync } from 'node:fs'
@@ -28,4 +28,13 @@ export function isKnownToKernel(fd: number, ino: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ENOENT'
   }
+}
+
+/**
+ * Makes the kernel read the attributes of `ino` again before it believes them, for example when it executes the file. A worker may
+ * send this before its reply to a request on that file: the file is open, so its inode is neither made nor given up meanwhile,
+ * which is what the kernel would wait for.
+ */
+export function outdateAttributes(fd: number, ino: number): void {
+  isKnownToKernel(fd, ino)
 }

@@ -24,7 +24,7 @@ const SETATTR_KEPT =
 export class Request {
   readonly bytes: Buffer
   readonly #words: Uint32Array
-  readonly caller: Caller = { uid: 0, gid: 0, pid: 0, umask: 0, killsPrivileges: false }
+  readonly caller: Caller = { uid: 0, gid: 0, pid: 0, umask: 0, killsPrivileges: false, tookPrivilegesOf: 0 }
   readonly change: AttributeChange = {
     valid: 0,
     mode: 0,
@@ -63,6 +63,7 @@ export class Request {
     this.caller.gid = this.u32(wire.IN_GID)
     this.caller.pid = this.u32(wire.IN_PID)
     this.caller.killsPrivileges = this.caller.uid !== 0
+    this.caller.tookPrivilegesOf = 0
     return true
   }
 

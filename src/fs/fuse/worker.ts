@@ -10,6 +10,7 @@ import type { Connection } from '../receipts.ts'
 import { GATE_CLOSED, receive, send } from './channel.ts'
 import { Dispatcher } from './dispatch.ts'
 import { negotiate } from './init.ts'
+import { outdateAttributes } from './notify.ts'
 import { Reply, type Timeouts } from './reply.ts'
 import { Request } from './request.ts'
 import { FUSE_INIT, OPCODES, UNIQUE_RESENT } from './wire.ts'
@@ -57,6 +58,7 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
       send(fd, reply.bytes, reply.error(request, -constants.errno.EIO))
     } else {
       const length = dispatcher.handle()
+      if (request.caller.tookPrivilegesOf) outdateAttributes(fd, request.caller.tookPrivilegesOf)
       if (length !== 0) send(fd, reply.bytes, length)
     }
   }

@@ -1,4 +1,6 @@
 /** What writing, truncating and changing the owner take from a file: setuid, setgid and file capabilities. */
+import { spawnSync } from 'node:child_process'
+import { cpSync, realpathSync } from 'node:fs'
 import {
   asUser,
   chmod,
@@ -46,6 +48,7 @@ const script: Script = {
         scene.seeAttributes(`${path}: the mode after root`, path)
       }
     }
+    executed(scene)
     for (const [what, action] of actions) capability(scene, `capability-${what}`, action)
     capability(scene, 'capability-write of no bytes', path => pwriteTo(path, 0))
     scene.write('plain', 'x')
@@ -70,6 +73,22 @@ function pwriteTo(path: string, flags: number, bytes = ''): unknown {
   const result = pwrite(fd, bytes, 0)
   close(fd)
   return result
+}
+
+/** What counts is not only the mode that is shown: the kernel must know it when it executes the file. */
+function executed(scene: Scene): void {
+  cpSync(realpathSync('/usr/bin/id'), 'program')
+  for (const how of ['notrunc', 'notrunc oflag=direct']) {
+    chmod('program', 0o4777)
+    scene.see(`a setuid program, ${how}`, asOther('./program -u'))
+    const write = `dd if=/usr/bin/id of=program bs=4096 count=1 status=none conv=${how}`
+    scene.see(`written by another user and executed at once, ${how}`, asOther(`${write} && exec ./program -u`))
+  }
+}
+
+/** Output of a shell command of another user. */
+function asOther(command: string): string {
+  return spawnSync('/bin/sh', ['-c', command], { uid: USER, gid: GROUP, encoding: 'utf8' }).stdout
 }
 
 function capability(scene: Scene, path: string, action: (path: string) => unknown): void {
