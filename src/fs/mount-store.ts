@@ -119,11 +119,11 @@ export async function serveStore(options: MountStoreOptions, supervised?: Superv
         await serve({ ...options, ...parts, ...(supervision && { supervision }) })
       }
       supervised?.onEnded()
+      // The mount is gone, nobody has anything open. What fails here is done at the next start.
+      if (!readOnly) attempt(() => filesystem.collectOrphans())
     } finally {
       clearInterval(timer)
       control?.close()
-      // The mount is gone, nobody has anything open. What fails here is done at the next start.
-      if (!readOnly) attempt(() => filesystem.collectOrphans())
     }
   } finally {
     store.close()

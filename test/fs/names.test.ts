@@ -1,10 +1,13 @@
 /** Lookup, creation, links and removal: results, attributes and errnos. */
 import { constants } from 'node:os'
+import { InodeRecord } from '../../src/fs/inode.ts'
+import { NS_INODE, NUMBER_KEY, numberKey } from '../../src/fs/keys.ts'
+import { MAX_LINKS } from '../../src/fs/names.ts'
 import { fixtureTests } from '../support/fixture-tests.ts'
 import { type Attributes, bytesOf, ROOT } from '../support/fs-fixture.ts'
 import { metadataFactories } from '../support/metadata-factories.ts'
 
-const { EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS } = constants.errno
+const { EEXIST, EINVAL, EISDIR, EMLINK, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS } = constants.errno
 
 for (const [store, create] of Object.entries(metadataFactories)) {
   const withFixture = fixtureTests(store, create)
@@ -100,6 +103,27 @@ for (const [store, create] of Object.entries(metadataFactories)) {
     t.is(f.stat('/dir/b').nlink, 1)
     f.forget(a.ino)
     t.is(f.stat('/dir/b').nlink, 1)
+  })
+
+  withFixture('an inode has at most 2,000,000,000 names', (t, f) => {
+    const { ino } = f.mknod(ROOT, 'a') as Attributes
+    const key = new Uint8Array(NUMBER_KEY)
+    const keyLength = numberKey(key, NS_INODE, ino)
+    const record = new InodeRecord()
+    record.loaded(f.metadata.getInto(key, keyLength, record.bytes, 0))
+    const pretend = (nlink: number) => {
+      record.nlink = nlink
+      f.metadata.begin()
+      f.metadata.stagePut(key, keyLength, record.bytes, 0, record.length)
+      f.metadata.commit()
+    }
+    pretend(MAX_LINKS - 1)
+    t.like(f.link(ino, ROOT, 'b'), { nlink: MAX_LINKS })
+    t.is(f.link(ino, ROOT, 'c'), -EMLINK)
+    t.is(f.lookup(ROOT, 'c'), -ENOENT)
+    t.is(f.unlink(ROOT, 'b'), 0)
+    t.like(f.link(ino, ROOT, 'c'), { nlink: MAX_LINKS })
+    pretend(2)
   })
 
   withFixture('an unlinked inode lives until it is forgotten', (t, f) => {

@@ -214,6 +214,33 @@ function listAttributes(start: string, on: number | Uint8Array, room: number): s
   return bytes.toString('latin1', 0, length).split('\0').slice(0, -1)
 }
 
+/** A file handle for {@link openByHandle}: its type and bytes. */
+export interface FileHandle {
+  type: number
+  bytes: Uint8Array
+}
+
+const MAX_HANDLE = 128
+
+/** name_to_handle_at(2), not following symbolic links. */
+export function nameToHandle(path: Path): FileHandle | ErrnoName {
+  const handle = Buffer.alloc(8 + MAX_HANDLE)
+  handle.writeUInt32LE(MAX_HANDLE, 0)
+  const mountId = new Uint8Array(8)
+  const result = call('int name_to_handle_at(int, void *, void *, void *, int)', AT_FDCWD, c(path), handle, mountId, 0)
+  if (typeof result !== 'number') return result
+  return { type: handle.readInt32LE(4), bytes: handle.subarray(8, 8 + handle.readUInt32LE(0)) }
+}
+
+/** open_by_handle_at(2); `mount` is any open file of the filesystem. */
+export function openByHandle(mount: number, { type, bytes }: FileHandle, flags: number): Answer {
+  const handle = Buffer.alloc(8 + bytes.length)
+  handle.writeUInt32LE(bytes.length, 0)
+  handle.writeInt32LE(type, 4)
+  handle.set(bytes, 8)
+  return call('int open_by_handle_at(int, void *, int)', mount, handle, flags | O_CLOEXEC)
+}
+
 export const flock = (fd: number, operation: number) => call('int flock(int, int)', fd, operation)
 
 export interface FileLock {
