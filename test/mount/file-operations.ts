@@ -193,6 +193,7 @@ class File {
     fsync(this.fd)
     for (let at = 0; at < this.bytes.length; ) {
       const found = lseek(this.fd, at, SEEK_DATA)
+      if (typeof found === 'string' && found !== 'ENXIO') fail(`the data behind ${at}: ${found}`)
       const data = found === 'ENXIO' ? this.bytes.length : (found as number)
       if (this.bytes.subarray(at, data).some(byte => byte !== 0)) fail(`data in the hole from ${at} to ${data}`)
       if (data === this.bytes.length) break
