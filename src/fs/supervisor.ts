@@ -58,7 +58,7 @@ export async function superviseMount(options: MountStoreOptions): Promise<void> 
 interface End {
   how: string
   pid: number | undefined
-  /** The mount was gone by then. */
+  /** The mount was gone by then, or told to go. */
   isOver: boolean
   code: number | null
   /** Milliseconds from its first answer; 0 when there was none. */
@@ -88,8 +88,8 @@ class Supervisor {
     let early = 0
     for (let generation = 0; ; generation++) {
       const end = await this.#serve(generation, early >= REFUSE_RESENT_AFTER)
-      if (end.isOver) return this.#finish(end)
       if (!this.#isReady) return this.#neverMounted(end)
+      if (end.isOver || this.#stopping !== undefined) return this.#finish(end)
       if (!this.#outlives) throw failed(`${this.#is(end)}; the mount ends with it: unmount ${this.#options.mountpoint}`)
       early = end.served < EARLY ? early + 1 : 0
       if (early >= GIVE_UP_AFTER) return this.#refuse(end)
@@ -196,8 +196,10 @@ class Supervisor {
     throw new HoltError('HOLT_MOUNT', /^(was|ended) /.test(why) ? `the server ${why} at once` : why)
   }
 
-  #finish(end: End): void {
-    if (end.code !== 0) throw failed(`${this.#is(end)} as it closed ${this.#options.store}; the next mount recovers it`)
+  async #finish(end: End): Promise<void> {
+    if (end.code === 0) return
+    await this.#release()
+    throw failed(`${this.#is(end)} as it closed ${this.#options.store}; the next mount recovers it`)
   }
 
   /** Nobody can serve the mount: nobody shall wait for it either. */

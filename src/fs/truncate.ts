@@ -82,7 +82,7 @@ export class Truncation {
       }
       inode.blocks = blocks
       context.stageInode(inode)
-      context.conclude(0)
+      context.concludeStep()
     } finally {
       context.leave()
     }
