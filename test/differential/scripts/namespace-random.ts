@@ -132,7 +132,7 @@ class Walk {
       if (!inodes.has(found.ino)) inodes.set(found.ino, inodes.size)
       return { ...(this.#scene.attributes(found) as object), inode: inodes.get(found.ino) }
     }
-    this.#paths = ['.', ...readdirSync('.', { recursive: true, encoding: 'utf8' }).sort()]
+    this.#paths = ['.', ...below('.')]
     for (const path of this.#paths) {
       const found = statx(path)
       const type = typeof found === 'string' ? 0 : found.mode & S_IFMT
@@ -154,6 +154,15 @@ class Walk {
   #pick<T>(from: readonly T[]): T {
     return from[this.#below(from.length)]
   }
+}
+
+/** Every path below a directory, sorted. Links are not followed, as readdirSync would with `recursive`. */
+function below(directory: string): string[] {
+  const entries = readdirSync(directory, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))
+  return entries.flatMap(entry => {
+    const path = directory === '.' ? entry.name : `${directory}/${entry.name}`
+    return entry.isDirectory() ? [path, ...below(path)] : [path]
+  })
 }
 
 function content(path: string): unknown {
