@@ -42,6 +42,7 @@ export class Directories {
     const record = this.#record
     if (!this.#context.readInode(ino, record)) return -ENOENT
     if (!record.isDirectory) return -ENOTDIR
+    if (record.nlink === 0) return -ENOENT
     if (offset === 0) this.#begin(ino)
     for (let relative = offset; relative < 2; relative++) {
       if (relative === 1 && !this.#context.readInode(record.parent, record)) return -ENOENT
