@@ -15,6 +15,7 @@ import { InlinePromises } from './inline-promises.ts'
 import type { InodeRecord } from './inode.ts'
 import { direntKey, KEY_BUFFER, NO_KEY, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_KEY, numberKey, SLASH } from './keys.ts'
 import { Listing } from './listing.ts'
+import { Listings } from './listings.ts'
 import type { Metadata } from './metadata.ts'
 import { Namespace } from './namespace.ts'
 import { Receipts } from './receipts.ts'
@@ -42,6 +43,7 @@ export class FsContext {
   readonly counters: Counters
   readonly namespace: Namespace
   readonly listing: Listing
+  readonly listings: Listings
   readonly inlinePromises: InlinePromises
   readonly xattrs: XattrRecords
   readonly acls: AccessLists
@@ -61,6 +63,7 @@ export class FsContext {
     this.counters = new Counters(metadata, this.shared)
     this.namespace = new Namespace(metadata, this.shared)
     this.listing = new Listing(metadata)
+    this.listings = new Listings(this.shared)
     this.inlinePromises = new InlinePromises(metadata, this.shared)
     this.xattrs = new XattrRecords(metadata)
     this.acls = new AccessLists(this.xattrs)

@@ -16,6 +16,8 @@ export function serveControl(store: string, describe: () => unknown): { close():
   rmSync(join(store, SOCKET), { force: true })
   const server = createServer(connection => {
     connection.on('error', () => connection.destroy())
+    // One who does not read his answer must not keep the server from ending.
+    connection.unref()
     connection.end(`${JSON.stringify(describe())}\n`)
   })
   server.on('error', error => debug('no control socket: %s', error.message))

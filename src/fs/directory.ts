@@ -15,8 +15,7 @@ import { ATTR_SIZE, DT_DIR, InodeRecord } from './inode.ts'
 import { ENTRY_KEY, entryCookie, entryKey } from './keys.ts'
 import { ENTRY_NAME, ENTRY_TYPE } from './listing.ts'
 import type { MetadataCursor } from './metadata.ts'
-import type { DirectorySink } from './operations.ts'
-import { F_LISTINGS, LISTINGS } from './shared.ts'
+import { type DirectorySink, NO_ATTRIBUTES } from './operations.ts'
 
 /** First offset that is an entry's cookie. */
 const FIRST_COOKIE = 3
@@ -43,14 +42,15 @@ export class Directories {
     if (!this.#context.readInode(ino, record)) return -ENOENT
     if (!record.isDirectory) return -ENOTDIR
     if (record.nlink === 0) return -ENOENT
-    if (offset === 0) this.#begin(ino)
+    const { listings, counters } = this.#context
+    if (offset === 0) listings.begin(ino, counters.cookiesUsed)
     for (let relative = offset; relative < 2; relative++) {
       if (relative === 1 && !this.#context.readInode(record.parent, record)) return -ENOENT
       record.copyAttr(this.#attr, 0)
       const name = relative === 0 ? DOT : DOT_DOT
       if (!sink.add(record.ino, DT_DIR, relative + 1, name, name.length, this.#attr, 0)) return 0
     }
-    this.#stream(ino, offset, this.#end(ino), sink)
+    this.#stream(ino, offset, listings.end(ino), sink)
     return 0
   }
 
@@ -61,42 +61,23 @@ export class Directories {
     const afterLength = entryKey(after, ino, offset)
     cursor.seek(after, DIRECTORY_KEY, after, offset < FIRST_COOKIE ? 0 : afterLength, -1, false)
     const name = this.#name
+    const wanted = sink.plus ? this.#context.listings.wanted(ino) : 0
+    let given = 0
     while (cursor.next()) {
       const cookie = entryCookie(cursor.key)
-      if (cookie >= end) return
+      if (cookie >= end) break
       const { value } = cursor
       const entry = wide(value, 0)
-      if (sink.plus) {
+      const isKnown = given < wanted
+      if (isKnown) {
         if (!this.#context.readInode(entry, this.#record)) continue
         this.#record.copyAttr(this.#attr, 0)
       }
       const length = cursor.valueLength - ENTRY_NAME
       for (let i = 0; i < length; i++) name[i] = value[ENTRY_NAME + i]
-      if (!sink.add(entry, value[ENTRY_TYPE], cookie, name, length, this.#attr, 0)) return
+      if (!sink.add(entry, value[ENTRY_TYPE], cookie, name, length, this.#attr, isKnown ? 0 : NO_ATTRIBUTES)) break
+      if (isKnown) given++
     }
+    if (given > 0) this.#context.listings.gave(ino, given)
   }
-
-  /** Notes that a listing begins: names that are given from now on are not in it. */
-  #begin(ino: number): void {
-    const { shared, counters } = this.#context
-    shared.lock(ino)
-    shared.doubles[listing(ino)] = ino
-    shared.doubles[listing(ino) + 1] = counters.cookiesUsed
-    shared.unlock(ino)
-  }
-
-  /** The first cookie behind the listing; as far as it goes when other listings took the hint's place. */
-  #end(ino: number): number {
-    const { shared } = this.#context
-    shared.lock(ino)
-    const known = shared.doubles[listing(ino)] === ino
-    const end = known ? shared.doubles[listing(ino) + 1] : Number.POSITIVE_INFINITY
-    shared.unlock(ino)
-    return end
-  }
-}
-
-/** Where the hint of directory `ino` is; the inode's lock guards it. */
-function listing(ino: number): number {
-  return F_LISTINGS + 2 * (ino % LISTINGS)
 }

@@ -55,6 +55,7 @@ export class Names {
       if (found === 0) return -ENOENT
       if (this.#context.readInode(this.#dirent.ino, this.#inode)) {
         this.#inode.copyAttr(attr, at)
+        this.#context.listings.lookedUp(parent)
         return 0
       }
       attempt++

@@ -45,13 +45,17 @@ export const SET_ATIME_NOW = 1 << 7
 export const SET_MTIME_NOW = 1 << 8
 export const SET_CTIME = 1 << 10
 
+/** For {@link DirectorySink.add}: the caller has no attributes of this entry. */
+export const NO_ATTRIBUTES = -1
+
 /** Takes directory entries until it is full. */
 export interface DirectorySink {
   /** Whether `attr` is wanted (READDIRPLUS). */
   readonly plus: boolean
   /**
    * Adds one entry; returns false when it does not fit (it was not added). `type` is the DT_* value, `cookie` the
-   * offset from which the entry after this one is read. With `plus`, `attr` at `attrAt` holds its 88 attribute bytes.
+   * offset from which the entry after this one is read. With `plus`, `attr` at `attrAt` holds its 88 attribute bytes, or
+   * `attrAt` is {@link NO_ATTRIBUTES}.
    */
   add(
     ino: number,

@@ -2,7 +2,7 @@
  * The memory that the FileSystems of all worker threads over one store share: namespace epochs, counters, the clock's
  * base, where listings end and one lock word per group of inodes. It starts empty with every start of the server and
  * holds nothing that a crash may not lose. Doubles are changed only inside the metadata store's exclusive section
- * (the clock's base excepted, where a race costs a millisecond).
+ * (but for the clock's base, where a race costs a millisecond, and hints).
  */
 
 /** What {@link createFsShared} returns; pass it to worker threads as it is. */
@@ -30,10 +30,11 @@ export const F_COUNTERS = 1
 /** Files that began in the tree lately: see inline-promises.ts. */
 export const F_INLINE = 64
 export const INLINE_ENTRIES = 256
-/** Listings that began lately, two values each: see directory.ts. A lock word guards all that share it. */
+/** Listings that began lately: see listings.ts. */
 export const F_LISTINGS = F_INLINE + 2 * INLINE_ENTRIES
 export const LISTINGS = LOCKS
-const DOUBLES = F_LISTINGS + 2 * LISTINGS
+export const LISTING_FIELDS = 3
+const DOUBLES = F_LISTINGS + LISTING_FIELDS * LISTINGS
 
 /** Allocates the shared memory of one started store. */
 export function createFsShared(): FsShared {

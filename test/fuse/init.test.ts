@@ -47,7 +47,6 @@ test('a kernel that offers everything gets only the flags whose promise is kept'
     exportSupport: 4,
     bigWrites: 5,
     readdirplus: 13,
-    plusAuto: 14,
     parallelDirops: 18,
     maxPages: 22,
     links: 23,
@@ -60,6 +59,7 @@ test('a kernel that offers everything gets only the flags whose promise is kept'
   const refused = {
     posixLocks: 1,
     atomicTruncate: 3,
+    plusAuto: 14,
     flock: 10,
     autoInvalidate: 12,
     writeback: 16,

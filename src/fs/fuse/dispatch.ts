@@ -137,8 +137,8 @@ export class Dispatcher {
       }
       case wire.FUSE_WRITE: {
         const size = request.u32(wire.WRITE_SIZE)
-        const data = request.bytes.subarray(wire.WRITE_DATA, wire.WRITE_DATA + size)
         request.caller.killsPrivileges = (request.u32(wire.WRITE_FLAGS) & wire.WRITE_KILL_SUIDGID) !== 0
+        const data = request.bytes.subarray(wire.WRITE_DATA, wire.WRITE_DATA + size)
         const rc = operations.write(request.caller, ino, request.u64(wire.WRITE_OFFSET), data)
         return rc < 0 ? reply.error(request, rc) : reply.written(request, rc)
       }

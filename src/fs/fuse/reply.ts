@@ -2,7 +2,7 @@
  * One reply under construction, in a buffer that is reused. Operations write attributes (and file data) straight into
  * `bytes`; the methods here put the structures around them and return the length of the whole message.
  */
-import type { DirectorySink, FilesystemStatistics } from '../operations.ts'
+import { type DirectorySink, type FilesystemStatistics, NO_ATTRIBUTES } from '../operations.ts'
 import type { Request } from './request.ts'
 import { encodeStatx } from './statx.ts'
 import * as wire from './wire.ts'
@@ -138,9 +138,13 @@ export class Reply implements DirectorySink {
     const next = start + head + ((wire.DIRENT_SIZE + nameLength + 7) & ~7)
     if (next > this.#limit) return false
     if (head !== 0) {
-      const attrTo = start + wire.ENTRY_ATTR
-      for (let i = 0; i < wire.ATTR_SIZE; i++) this.bytes[attrTo + i] = attr[attrAt + i]
-      this.#entryAt(start, ino >>> 0, (ino / TWO_32) >>> 0)
+      // A node id of 0: the kernel takes the name, and looks it up when somebody asks.
+      if (attrAt === NO_ATTRIBUTES) this.#words.fill(0, start >> 2, (start + head) >> 2)
+      else {
+        const attrTo = start + wire.ENTRY_ATTR
+        for (let i = 0; i < wire.ATTR_SIZE; i++) this.bytes[attrTo + i] = attr[attrAt + i]
+        this.#entryAt(start, ino >>> 0, (ino / TWO_32) >>> 0)
+      }
     }
     const w = (start + head) >> 2
     this.#u64(w, ino)

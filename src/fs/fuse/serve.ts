@@ -11,6 +11,7 @@ import { koffi } from '../../journal/c-library.ts'
 import { startThread } from '../../thread.ts'
 import { GATE_OPEN, GATE_SHUT } from './channel.ts'
 import { run } from './command.ts'
+import { raiseReadAhead } from './connection.ts'
 import { createRequestCounters } from './counters.ts'
 import { attach, attachAsUser, checkMountPoint, isRoot, openDevice, unmount, unmountNow } from './mount.ts'
 import { findMount, MOUNT_TYPE, mountPointPath } from './mount-table.ts'
@@ -144,6 +145,7 @@ class Server {
       await this.#agreed.reached
     }
     this.#ready = true
+    raiseReadAhead(this.#mountpoint)
     this.#options.onReady(fd, this.#resends)
   }
 

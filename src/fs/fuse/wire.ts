@@ -67,7 +67,6 @@ export const INIT_BIG_WRITES = 1 << 5
 /** The server applies the umask. */
 export const INIT_DONT_MASK = 1 << 6
 export const INIT_DO_READDIRPLUS = 1 << 13
-export const INIT_READDIRPLUS_AUTO = 1 << 14
 export const INIT_ASYNC_DIO = 1 << 15
 export const INIT_PARALLEL_DIROPS = 1 << 18
 export const INIT_POSIX_ACL = 1 << 20
