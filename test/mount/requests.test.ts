@@ -26,6 +26,7 @@ test('every operation costs the requests that are documented', async t => {
   const [file, argv] = program('request-operations.ts', mount.path)
   const client = spawn(file, argv, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const failed = once(client, 'exit').then(([code]) => Promise.reject(new Error(`the client ended with ${code}`)))
+  failed.catch(() => {})
   const answer = () => Promise.race([once(client, 'message'), failed])
   const ask = async (operation: string) => {
     const answered = answer()
@@ -34,6 +35,7 @@ test('every operation costs the requests that are documented', async t => {
   }
   const count = async () => ((await askControl(mount.store)) as { requests: Record<string, number> }).requests
 
+  t.teardown(() => client.kill())
   await answer()
   await ask('prepare')
   const rows = readTable()
@@ -47,9 +49,7 @@ test('every operation costs the requests that are documented', async t => {
     await ask(operation)
     t.is(difference(before, await count()), requests, operation)
   }
-  failed.catch(() => {})
   client.disconnect()
-  await once(client, 'exit')
   await mount.umount()
 })
 
