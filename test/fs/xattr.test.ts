@@ -52,7 +52,7 @@ for (const [store, create] of Object.entries(metadataFactories)) {
     t.is(keys(f), names.length + 1)
     t.is(f.unlink(ROOT, 'f'), 0)
     t.is(keys(f), names.length + 1, 'who has it open still sees them')
-    f.fs.forget(ino)
+    f.forget(ino)
     t.is(keys(f), 0)
   })
 

@@ -108,7 +108,7 @@ test('wrong usage exits with 2, help with 0', async t => {
     [['mount', 'a', 'b', '--workers', '0'], 2, /whole number from 1 to 64/],
     [['mount', 'a', 'b', '--pool', '1M'], 2, /size from 4M to 2047M/],
     [['mount', 'a', 'b', '--durability', 'never'], 2, /Allowed choices are process, sync, async/],
-    [['mount', 'a', 'b', '--transport', 'fuse-native'], 1, /^holtfs: the fuse-native transport is not available yet/],
+    [['mount', 'a', 'b', '--transport', 'carrier-pigeon'], 2, /Allowed choices are builtin, fuse-native/],
     [['nonsense'], 2, /^holtfs: unknown command 'nonsense'/],
   ]
   for (const [argv, code, expected] of cases) {
