@@ -5,13 +5,9 @@
  *   e ino cookie  an entry of a listing: directory, then the readdir offset that continues behind it
  *   i ino         inode record            b ino     inline data or symlink target
  *   o ino         orphan marker           r data id data file that is pending or retired
-<<<<<<< HEAD
- *   s name        store counters          t         never stored: waypoint of a directory exchange
- *   x ino name    extended attribute      x ino     names of all of them
-=======
  *   s name        store counters          q worker  receipt of the request it carried out last (receipts.ts)
+ *   x ino name    extended attribute      x ino     names of all of them
  *   t             never stored: waypoint of a directory exchange
->>>>>>> cdbb724 (Let a mount outlive its server: a supervisor holds the device, changes leave receipts, what is unanswered is sent again)
  *
  * A number is 8 bytes, big-endian, so that numbers sort.
  */
