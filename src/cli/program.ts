@@ -1,6 +1,6 @@
 /**
  * What all commands share: the program around them, how errors look (one line on stderr, `holtfs: ...`) and the exit codes:
- * 0 done, 1 failed, 2 wrong usage. Stack traces show with DEBUG=holtfs:*.
+ * 0 done, 1 failed, 2 wrong usage (`check` has more). Stack traces show with DEBUG=holtfs:*.
  */
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
@@ -29,9 +29,14 @@ export async function runProgram(commands: readonly Register[], argv: readonly s
 
 function exitCode(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  printError(error)
+  return 1
+}
+
+/** The line on stderr by which a command fails. */
+export function printError(error: unknown): void {
   debug('%O', error)
   process.stderr.write(`holtfs: ${oneLine(error)}\n`)
-  return 1
 }
 
 function version(): string {

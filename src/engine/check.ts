@@ -4,6 +4,7 @@
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE } from '../limits.ts'
 import { routingProblem } from './check-routing.ts'
+import { FrameWalk } from './frame-walk.ts'
 import type { Gate } from './gate.ts'
 import {
   BLOB,
@@ -36,8 +37,13 @@ import { childCount, findChild, isRun, nextChild, nodeSize, runEnd } from './wal
 export interface StructureProblem {
   code: string
   blob: number
+  /** What all keys in the blob and below begin with; absent when no intact way leads there. */
+  key?: Uint8Array
   message: string
 }
+
+/** Told now and then how many of how many blobs were checked. */
+export type CheckProgress = (done: number, total: number) => void
 
 export interface StructureSummary {
   blobs: number
@@ -51,8 +57,8 @@ export interface StructureSummary {
 const MOST_PROBLEMS = 1000
 
 /** Checks the whole tree. Reads every blob; changes nothing but what is resident. */
-export function checkStructure(pool: Pool, gate: Gate): StructureSummary {
-  const check = new StructureCheck(pool)
+export function checkStructure(pool: Pool, gate: Gate, progress: CheckProgress = () => {}): StructureSummary {
+  const check = new StructureCheck(pool, progress)
   const entered = gate.enter()
   try {
     return check.run()
@@ -63,12 +69,23 @@ export function checkStructure(pool: Pool, gate: Gate): StructureSummary {
 
 class StructureCheck {
   readonly #pool: Pool
+  readonly #progress: CheckProgress
   readonly #seen = new Set<number>()
+  /** The blob that led to each. */
+  readonly #parents = new Map<number, number>()
+  readonly #keys = new Map<number, Uint8Array | undefined>([[ROOT_BLOB, new Uint8Array(0)]])
   readonly #problems: StructureProblem[] = []
+  readonly #total: number
   #records = 0
 
-  constructor(pool: Pool) {
+  constructor(pool: Pool, progress: CheckProgress) {
     this.#pool = pool
+    this.#progress = progress
+    let total = 0
+    for (let blob = ROOT_BLOB; blob <= pool.control[C_BLOB_HIGH]; blob++) {
+      if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) !== 0) total++
+    }
+    this.#total = total
   }
 
   run(): StructureSummary {
@@ -81,6 +98,10 @@ class StructureCheck {
       }
     }
     this.#diskReferences()
+    for (const problem of this.#problems) {
+      const key = this.#keyOf(problem.blob)
+      if (key !== undefined) problem.key = key
+    }
     return { blobs: this.#seen.size, depth, records: this.#records, problems: this.#problems }
   }
 
@@ -95,9 +116,12 @@ class StructureCheck {
         continue
       }
       this.#seen.add(blob)
+      this.#progress(this.#seen.size, this.#total)
+      const known = below.length
       try {
         pool.unpinAll()
         this.#frame(pool.fetch(blob), blob, below)
+        for (const child of below.slice(known)) this.#parents.set(child, blob)
       } catch (error) {
         this.#report('FRAME_UNREADABLE', blob, (error as Error).message)
       }
@@ -116,6 +140,29 @@ class StructureCheck {
       owner.set(slot, blob)
       if (pool.disk.refs[slot - 1] === 0) this.#report('SLOT_FREE', blob, 'its disk slot counts as free')
     }
+  }
+
+  /** What the keys of a blob begin with, read from the blobs above it. */
+  #keyOf(blob: number): Uint8Array | undefined {
+    if (this.#keys.has(blob)) return this.#keys.get(blob)
+    // Whoever refers to itself, over however many, has no key.
+    this.#keys.set(blob, undefined)
+    const parent = this.#parents.get(blob)
+    const above = parent === undefined ? undefined : this.#keyOf(parent)
+    let key: Uint8Array | undefined
+    if (parent !== undefined && above !== undefined) {
+      this.#pool.unpinAll()
+      const visitor = {
+        record() {},
+        unreadable() {},
+        crossing(path: Uint8Array, length: number, child: number) {
+          if (child === blob) key = path.slice(0, length)
+        },
+      }
+      new FrameWalk(this.#pool).run(this.#pool.fetch(parent) << FRAME_SHIFT, above, visitor, () => true)
+    }
+    this.#keys.set(blob, key)
+    return key
   }
 
   #report(code: string, blob: number, message: string): void {

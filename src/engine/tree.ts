@@ -7,7 +7,7 @@ import type { Journal } from '../journal/journal.ts'
 import type { Storage } from '../journal/storage.ts'
 import type { AtomicBatch } from './atomic.ts'
 import { Changes } from './changes.ts'
-import { checkStructure, type StructureSummary } from './check.ts'
+import { type CheckProgress, checkStructure, type StructureSummary } from './check.ts'
 import { assertNotFailed, Checkpoint } from './checkpoint.ts'
 import { FollowUp } from './follow-up.ts'
 import type { Gate } from './gate.ts'
@@ -322,9 +322,9 @@ export class Tree {
   }
 
   /** Checks the structure of the whole tree, frame by frame; others wait meanwhile. */
-  check(): StructureSummary {
+  check(progress?: CheckProgress): StructureSummary {
     this.#assertOpen()
-    return checkStructure(this.#pool, this.#gate)
+    return checkStructure(this.#pool, this.#gate, progress)
   }
 
   stats(): TreeStatistics {

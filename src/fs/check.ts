@@ -52,17 +52,30 @@ interface Seen {
   orphan: boolean
 }
 
-/** Reports every disagreement in the volume; returns how many there are. */
-export function checkFilesystem(metadata: Metadata, data: DataFiles, report: (problem: Problem) => void): number {
-  const check = new VolumeCheck(metadata, data, report)
+/**
+ * Reports every disagreement in the volume; returns how many there are. `progress` is told now and then how many records
+ * were read.
+ */
+export function checkFilesystem(
+  metadata: Metadata,
+  data: DataFiles,
+  report: (problem: Problem) => void,
+  progress: (records: number) => void = () => {},
+): number {
+  const check = new VolumeCheck(metadata, data, report, progress)
   check.run()
   return check.count
 }
+
+/** Records from one report of progress to the next. */
+const PROGRESS_EVERY = 1024
 
 class VolumeCheck {
   count = 0
   readonly #metadata: Metadata
   readonly #report: (problem: Problem) => void
+  readonly #progress: (records: number) => void
+  #records = 0
   readonly #cursor: MetadataCursor
   readonly #inodes = new Map<number, Seen>()
   readonly #record = new InodeRecord()
@@ -76,9 +89,15 @@ class VolumeCheck {
   #parentPrefix = new Uint8Array(0)
   #parentIno = 0
 
-  constructor(metadata: Metadata, data: DataFiles, report: (problem: Problem) => void) {
+  constructor(
+    metadata: Metadata,
+    data: DataFiles,
+    report: (problem: Problem) => void,
+    progress: (records: number) => void,
+  ) {
     this.#metadata = metadata
     this.#report = report
+    this.#progress = progress
     this.#cursor = metadata.cursor()
     const problem = (code: string, message: string, ino: number) => this.#problem(code, message, ino)
     this.#listings = new CheckListings(metadata)
@@ -104,7 +123,10 @@ class VolumeCheck {
 
   #walk(prefix: Uint8Array, visit: () => void): void {
     this.#cursor.seek(prefix, prefix.length, NO_KEY, 0, -1, false)
-    while (this.#cursor.next()) visit()
+    while (this.#cursor.next()) {
+      if (++this.#records % PROGRESS_EVERY === 0) this.#progress(this.#records)
+      visit()
+    }
   }
 
   #readInodes(): void {
