@@ -11,6 +11,7 @@ export type HoltErrorCode =
   | 'HOLT_CORRUPT_MANIFEST'
   | 'HOLT_CORRUPT_WAL'
   | 'HOLT_FAILED'
+  | 'HOLT_FOREIGN_FILE'
   | 'HOLT_FORMAT'
   | 'HOLT_FULL'
   | 'HOLT_INVALID'

@@ -9,7 +9,7 @@ import {
   existsSync,
   fstatSync,
   mkdirSync,
-  openSync,
+  realpathSync,
   rmdirSync,
   statSync,
   unlinkSync,
@@ -18,11 +18,12 @@ import { dirname, join } from 'node:path'
 import { HoltError, oneLine } from '../errors.ts'
 import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
 import { checkStoreDirectory } from '../fs/store-directory.ts'
+import { openOwnFile } from '../journal/own-file.ts'
 
 /** Name of the server's log in the store's directory. */
 export const LOG_NAME = 'holtfs.log'
 const ROOT_INO = 1
-const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
+const { O_WRONLY, O_APPEND, O_CREAT } = constants
 
 type StartMessage = { is: 'ready' } | { is: 'failed'; why: string }
 
@@ -43,7 +44,7 @@ export async function mountInBackground(store: string, mountpoint: string, readO
   const firstMade = mkdirSync(store, { recursive: true, mode: 0o700 })
   const logPath = join(store, LOG_NAME)
   const isNewLog = !existsSync(logPath)
-  const log = openSync(logPath, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
+  const log = openOwnFile(logPath, O_WRONLY | O_APPEND | O_CREAT)
   try {
     await start(log, `see ${logPath}`)
     checkAnswer(mountpoint)
@@ -92,7 +93,7 @@ function startMessage(child: ChildProcess, more: string): Promise<void> {
 /** The server is another process, so asking the mount cannot deadlock. */
 function checkAnswer(mountpoint: string): void {
   const { ino } = statSync(mountpoint)
-  if (ino !== ROOT_INO || findMount(mountpoint)?.type !== MOUNT_TYPE) {
+  if (ino !== ROOT_INO || findMount(realpathSync(mountpoint))?.type !== MOUNT_TYPE) {
     throw new HoltError('HOLT_MOUNT', `the server runs, but ${mountpoint} does not show its root`)
   }
 }

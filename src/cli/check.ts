@@ -15,6 +15,7 @@ import { NS_INODE, NUMBER_KEY, numberKey, ROOT_INO } from '../fs/keys.ts'
 import type { Metadata } from '../fs/metadata.ts'
 import { createFsShared } from '../fs/shared.ts'
 import { hostStorage } from '../journal/storage.ts'
+import { printable } from './printable.ts'
 import { printError } from './program.ts'
 import { Progress } from './progress.ts'
 
@@ -89,7 +90,7 @@ function checkTree({ tree }: Store, report: CheckReport, progress: Progress): vo
   report.records = records
   const describesKeys = problems.length > 0 && isFilesystem(tree)
   for (const { code, message, key } of problems) {
-    const hit = key === undefined ? '' : describesKeys ? describeKeys(key) : `keys that begin with ${printable(key)}`
+    const hit = key === undefined ? '' : describesKeys ? describeKeys(key) : `keys that begin with ${quoted(key)}`
     report.problems.push({ code, message: hit === '' ? message : `${message} (it holds ${hit})` })
   }
 }
@@ -105,14 +106,14 @@ function isFilesystem(tree: Metadata): boolean {
   }
 }
 
-function printable(key: Uint8Array): string {
+function quoted(key: Uint8Array): string {
   return JSON.stringify(Buffer.from(key).toString('latin1'))
 }
 
 function describe(report: CheckReport): string {
   const lines = report.problems.map(({ code, path, ino, message }) => {
     const where = path ?? (ino === undefined ? '' : `inode ${ino}`)
-    return `${code}${where === '' ? '' : ` ${where}`}: ${message}`
+    return printable(`${code}${where === '' ? '' : ` ${where}`}: ${message}`)
   })
   const verdict = report.clean ? 'clean' : `${lines.length} problem${lines.length === 1 ? '' : 's'}`
   lines.push(`${report.store}: ${verdict} (${report.records} records in ${report.blobs} blobs)`)

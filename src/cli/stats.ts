@@ -6,6 +6,7 @@ import type { TreeStatistics } from '../engine/statistics.ts'
 import { openStore } from '../engine/store.ts'
 import { askControl } from '../fs/control.ts'
 import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
+import { printable } from './printable.ts'
 
 export function registerStats(program: Command): void {
   program
@@ -39,7 +40,7 @@ function table(statistics: unknown): string {
   const rows: [string, string][] = []
   collect('', statistics, rows)
   const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('')
+  return rows.map(([name, value]) => `${printable(name.padEnd(width))}  ${printable(value)}\n`).join('')
 }
 
 function collect(prefix: string, value: unknown, rows: [string, string][]): void {

@@ -6,12 +6,11 @@ import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { readHolder } from '../engine/store-holder.ts'
 import { HoltError } from '../errors.ts'
 import { unmount } from '../fs/fuse/mount.ts'
 import { findMount, MOUNT_TYPE, type MountEntry } from '../fs/fuse/mount-table.ts'
 
-/** File in the store's directory that holds the server's process id as text. */
-const LOCK_NAME = 'lock'
 /** Milliseconds between two looks at the server, and in all: closing a store writes a last checkpoint. */
 const POLL = 10
 const PATIENCE = 120_000
@@ -76,7 +75,7 @@ function resolveMount(mountpoint: string): MountEntry {
 /** The process that the lock file names; of a store that is only read, those that hold its directory open. */
 function serversOf(store: string): number[] {
   try {
-    const writer = Number.parseInt(readFileSync(join(store, LOCK_NAME), 'utf8'), 10)
+    const writer = readHolder(store)
     if (hasOpen(writer, '/dev/fuse')) return [writer]
     const directory = realpathSync(store)
     return readdirSync('/proc')

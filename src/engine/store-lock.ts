@@ -3,13 +3,10 @@
  * us and which the kernel drops when the process dies, however it dies. The pid in the file `lock` is only there to be
  * named; readers write nothing.
  */
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, constants, openSync } from 'node:fs'
 import { HoltError } from '../errors.ts'
 import { koffi } from '../journal/c-library.ts'
-
-/** Names the writer. */
-const LOCK = 'lock'
+import { readHolder, setHolder } from './store-holder.ts'
 
 const LOCK_SH = 1
 const LOCK_EX = 2
@@ -29,17 +26,10 @@ export function lockStore(directory: string, readOnly: boolean): number {
   return fd
 }
 
-/** In place and of one length: a file that is truncated and written again, ext4 writes out at once. */
-function setHolder(directory: string, pid: string, flags: number): void {
-  const fd = openSync(join(directory, LOCK), constants.O_WRONLY | constants.O_NOFOLLOW | flags, 0o600)
-  writeSync(fd, `${pid.padEnd(15)}\n`, 0)
-  closeSync(fd)
-}
-
 /** The writer, if it still lives; readers leave no name. */
 function holder(directory: string): string {
   try {
-    const pid = Number(readFileSync(join(directory, LOCK), 'utf8'))
+    const pid = readHolder(directory)
     if (pid > 0) {
       process.kill(pid, 0)
       return `process ${pid}`

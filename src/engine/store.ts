@@ -37,6 +37,7 @@ import {
   N_MEMORY_SEQ,
   SHRINK_FREE,
 } from './shared.ts'
+import { checkEntries } from './store-entries.ts'
 import { lockStore, unlockStore } from './store-lock.ts'
 import { Tree } from './tree.ts'
 
@@ -235,6 +236,7 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
   if (foreign.length > 0 && !foreign.includes('manifest')) {
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not empty and not a store: name another directory`)
   }
+  checkEntries(directory)
   if (foreign.length === 0) syncAncestors(directory)
 }
 

@@ -7,7 +7,7 @@
  *   retired    the commit that ends the reference puts an `r` entry; the host file goes once that commit is durable
  */
 import type { FsContext } from './context.ts'
-import { ALL_RETIRED, keyNumber, NO_KEY, NS_RETIRED, NUMBER_KEY, numberKey } from './keys.ts'
+import { ALL_RETIRED, NO_KEY, NS_RETIRED, NUMBER_KEY, numberKey, walkedNumber } from './keys.ts'
 import type { MetadataCursor } from './metadata.ts'
 
 const PENDING = Uint8Array.of(0x70)
@@ -99,7 +99,7 @@ export class Allocation {
     try {
       cursor.seek(ALL_RETIRED, ALL_RETIRED.length, NO_KEY, 0, -1, false)
       while (ids.length < BATCH && cursor.next()) {
-        const id = keyNumber(cursor.key)
+        const id = walkedNumber(cursor.key, cursor.keyLength)
         if (cursor.value[0] === RETIRED[0] || id < leftoversBelow) ids.push(id)
       }
       this.#context.abandon(0)

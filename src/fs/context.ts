@@ -3,7 +3,7 @@
  * and the exclusive section with its one rule that it is always left. One object a thread.
  */
 import { HoltError } from '../errors.ts'
-import { MAX_NAME } from '../limits.ts'
+import { MAX_INLINE, MAX_NAME } from '../limits.ts'
 import { AccessLists } from './access-lists.ts'
 import { Clock } from './clock.ts'
 import { Counters } from './counters.ts'
@@ -134,6 +134,7 @@ export class FsContext {
     const length = this.metadata.getInto(this.#numberKey, numberKey(this.#numberKey, NS_INODE, ino), record.bytes, 0)
     if (length < 0) return false
     record.loaded(length)
+    if (record.ino !== ino) throw new HoltError('HOLT_CORRUPT_DATA', `inode ${ino} says that it is ${record.ino}`)
     return true
   }
 
@@ -144,7 +145,9 @@ export class FsContext {
 
   /** Copies the inline data of `ino` to `target[at..]`; its length, or -1. */
   readInline(ino: number, target: Uint8Array, at: number): number {
-    return this.metadata.getInto(this.#numberKey, numberKey(this.#numberKey, NS_INLINE, ino), target, at)
+    const length = this.metadata.getInto(this.#numberKey, numberKey(this.#numberKey, NS_INLINE, ino), target, at)
+    if (length > MAX_INLINE) throw new HoltError('HOLT_CORRUPT_DATA', `inode ${ino} has ${length} bytes in the tree`)
+    return length
   }
 
   stageInline(ino: number, source: Uint8Array, length: number): void {

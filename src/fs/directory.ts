@@ -7,12 +7,13 @@
  * A name that comes to be during a listing is not in it, else who makes a name for each one that he reads would never
  * come to the end: a hint in shared memory says where the last listing of a directory that began at offset 0 ends.
  */
+import { HoltError } from '../errors.ts'
 import { MAX_NAME } from '../limits.ts'
 import type { FsContext } from './context.ts'
 import { wide } from './dirent.ts'
 import { ENOENT, ENOTDIR } from './errno.ts'
 import { ATTR_SIZE, DT_DIR, InodeRecord } from './inode.ts'
-import { ENTRY_KEY, entryCookie, entryKey } from './keys.ts'
+import { ENTRY_KEY, entryCookie, entryKey, SLASH } from './keys.ts'
 import { ENTRY_NAME, ENTRY_TYPE } from './listing.ts'
 import type { MetadataCursor } from './metadata.ts'
 import { type DirectorySink, NO_ATTRIBUTES } from './operations.ts'
@@ -74,10 +75,23 @@ export class Directories {
         this.#record.copyAttr(this.#attr, 0)
       }
       const length = cursor.valueLength - ENTRY_NAME
-      for (let i = 0; i < length; i++) name[i] = value[ENTRY_NAME + i]
+      if (cursor.keyLength !== ENTRY_KEY || !takeName(value, length, name)) {
+        throw new HoltError('HOLT_CORRUPT_DATA', `the listing of directory ${ino} holds what is no entry`)
+      }
       if (!sink.add(entry, value[ENTRY_TYPE], cookie, name, length, this.#attr, isKnown ? 0 : NO_ATTRIBUTES)) break
       if (isKnown) given++
     }
     if (given > 0) this.#context.listings.gave(ino, given)
   }
+}
+
+/** Copies the name of an entry of a listing; false when it is none that a directory can have. */
+function takeName(value: Uint8Array, length: number, name: Uint8Array): boolean {
+  if (length < 1 || length > MAX_NAME) return false
+  for (let i = 0; i < length; i++) {
+    const byte = value[ENTRY_NAME + i]
+    if (byte === SLASH || byte === 0) return false
+    name[i] = byte
+  }
+  return name[0] !== DOT[0] || length > 2 || (length === 2 && name[1] !== DOT[0])
 }

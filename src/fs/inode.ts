@@ -11,7 +11,7 @@
  *                     76 rdev, 80 blksize  96 data id u64
  */
 import { HoltError } from '../errors.ts'
-import { MAX_NAME } from '../limits.ts'
+import { MAX_INLINE, MAX_NAME } from '../limits.ts'
 
 /** Bytes of the kernel's attribute structure at the front of the record. */
 export const ATTR_SIZE = 88
@@ -48,6 +48,11 @@ export const S_IXGRP = 0o010
 export const DT_DIR = S_IFDIR >> 12
 
 const TWO_32 = 4294967296
+/** One bit for each file type that there is, by the type bits of a mode shifted down. */
+const TYPES = [S_IFSOCK, S_IFLNK, S_IFREG, S_IFBLK, S_IFDIR, S_IFCHR, S_IFIFO].reduce(
+  (bits, type) => bits | (1 << (type >> 12)),
+  0,
+)
 
 /** A reusable buffer for one inode record, with its fields as properties. */
 export class InodeRecord {
@@ -68,13 +73,31 @@ export class InodeRecord {
     this.#view.setUint32(80, 4096, true)
   }
 
-  /** Takes over `length` bytes that a store read into {@link bytes}. Throws HOLT_CORRUPT_DATA for no inode record. */
+  /**
+   * Takes over `length` bytes that a store read into {@link bytes}. Throws HOLT_CORRUPT_DATA for no inode record: whoever
+   * uses one may rely on its numbers being exact and its lengths being those of what they measure.
+   */
   loaded(length: number): void {
     const version = this.bytes[88]
     if (length < FIXED_SIZE || length > this.bytes.length || version < OLDEST_VERSION || version > VERSION) {
       throw new HoltError('HOLT_CORRUPT_DATA', `an inode record of ${length} bytes, version ${version}`)
     }
+    if (!this.#isSound(length))
+      throw new HoltError('HOLT_CORRUPT_DATA', `inode ${this.ino}: its record contradicts itself`)
     this.length = length
+  }
+
+  #isSound(length: number): boolean {
+    const view = this.#view
+    const { dataKind, type } = this
+    // The high words of ino, size, blocks, data id: none may have a bit at or above 2^53.
+    const high =
+      view.getUint32(4, true) | view.getUint32(12, true) | view.getUint32(20, true) | view.getUint32(100, true)
+    if (high >>> 21 !== 0 || ((TYPES >>> (type >> 12)) & 1) === 0 || dataKind > DATA_FILE) return false
+    if (dataKind === DATA_INLINE && this.size > MAX_INLINE) return false
+    return (
+      type !== S_IFDIR || (length === NAME_AT + this.bytes[90] && view.getUint32(FIXED_SIZE + 4, true) >>> 21 === 0)
+    )
   }
 
   /** Copies the {@link ATTR_SIZE} attribute bytes to `target[at..]`. */

@@ -11,6 +11,7 @@
  *
  * A number is 8 bytes, big-endian, so that numbers sort.
  */
+import { HoltError } from '../errors.ts'
 import { MAX_PATH } from '../limits.ts'
 
 export const NS_DIRENT = 0x64
@@ -43,6 +44,15 @@ export function numberKey(out: Uint8Array, namespace: number, number: number): n
 /** The number in a key that {@link numberKey} built; the directory's of one that {@link entryKey} built. */
 export function keyNumber(key: Uint8Array): number {
   return numberAt(key, 1)
+}
+
+/**
+ * As {@link keyNumber}, of a key that a walk over a namespace came to: one of another length would be met again and
+ * again, since what is removed or continued behind is the key of its number. Throws HOLT_CORRUPT_DATA for such a key.
+ */
+export function walkedNumber(key: Uint8Array, length: number): number {
+  if (length === NUMBER_KEY) return numberAt(key, 1)
+  throw new HoltError('HOLT_CORRUPT_DATA', `a key of ${length} bytes among those of numbers`)
 }
 
 /** Writes the key of the entry of directory `ino` with `cookie` to `out` and returns its length. */

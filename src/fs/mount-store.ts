@@ -60,8 +60,8 @@ export interface SupervisedMount extends Omit<Supervision, 'takeOver'> {
 }
 
 /** Opens the store, serves it, closes it; resolves when the mount has ended. Throws what {@link openStore} and {@link serve} throw. */
-export async function mountStore(options: MountStoreOptions): Promise<void> {
-  checkMountPoint(options.mountpoint)
+export async function mountStore(given: MountStoreOptions): Promise<void> {
+  const options = { ...given, mountpoint: checkMountPoint(given.mountpoint) }
   if (options.transport === 'fuse-native') loadFuseNative()
   else checkDevice()
   checkApart(options.store, options.mountpoint)

@@ -10,7 +10,7 @@
 import type { Allocation } from './allocation.ts'
 import { type FsContext, NO_ORPHAN, ORPHAN_SEEN, ORPHAN_UNSEEN } from './context.ts'
 import { DATA_FILE, DATA_INLINE, InodeRecord } from './inode.ts'
-import { ALL_ORPHANS, keyNumber, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_KEY, numberKey } from './keys.ts'
+import { ALL_ORPHANS, NS_INLINE, NS_INODE, NS_ORPHAN, NUMBER_KEY, numberKey, walkedNumber } from './keys.ts'
 import type { MetadataCursor } from './metadata.ts'
 import { W_ORPHANS_FORGOTTEN } from './shared.ts'
 
@@ -89,7 +89,7 @@ export class Orphans {
       this.#cursor.seek(ALL_ORPHANS, ALL_ORPHANS.length, this.#after, afterLength, -1, false)
       more = false
       while (this.#cursor.next()) {
-        const ino = keyNumber(this.#cursor.key)
+        const ino = walkedNumber(this.#cursor.key, this.#cursor.keyLength)
         if (isOver(ino)) over.push(ino)
         if (over.length < BATCH) continue
         afterLength = numberKey(this.#after, NS_ORPHAN, ino)

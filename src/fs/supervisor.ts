@@ -36,8 +36,8 @@ const FIRST_PAUSE = 100
  * @throws {HoltError} HOLT_MOUNT when it could not be mounted, in the server's words; HOLT_FAILED when the mount did not end
  * in order
  */
-export async function superviseMount(options: MountStoreOptions): Promise<void> {
-  checkMountPoint(options.mountpoint)
+export async function superviseMount(given: MountStoreOptions): Promise<void> {
+  const options = { ...given, mountpoint: checkMountPoint(given.mountpoint) }
   checkDevice()
   checkApart(options.store, options.mountpoint)
   checkStoreDirectory(options.store)

@@ -38,7 +38,10 @@ export class XattrRecords {
   /** Copies the list of names to `target[at..]`, as much as fits, and returns its length. */
   readNames(inode: InodeRecord, target: Uint8Array, at: number): number {
     if (inode.xattrs === 0) return 0
-    return Math.max(this.#metadata.getInto(this.#key, this.#keyOf(inode.ino, NOTHING), target, at), 0)
+    const length = Math.max(this.#metadata.getInto(this.#key, this.#keyOf(inode.ino, NOTHING), target, at), 0)
+    // Whoever goes through the list looks for the end of each name.
+    if (length > 0 && length <= target.length - at && target[at + length - 1] !== 0) throw noList(inode)
+    return length
   }
 
   /** Stages a value; 0, or -ENOSPC when the list of names would become longer than a caller can be given. */
@@ -89,6 +92,7 @@ export class XattrRecords {
     let count = 0
     for (let at = 0; at < length; count++) {
       const end = this.#names.indexOf(0, at)
+      if (end - at > MAX_XATTR_NAME) throw noList(inode)
       this.#metadata.stageDelete(this.#key, this.#keyOf(inode.ino, this.#names.subarray(at, end)))
       at = end + 1
     }
@@ -98,9 +102,7 @@ export class XattrRecords {
 
   #load(inode: InodeRecord): number {
     const length = this.readNames(inode, this.#names, 0)
-    if (length > this.#names.length || (length === 0) !== (inode.xattrs === 0)) {
-      throw new HoltError('HOLT_CORRUPT_DATA', `inode ${inode.ino}: no list of its extended attributes`)
-    }
+    if (length > this.#names.length || (length === 0) !== (inode.xattrs === 0)) throw noList(inode)
     return length
   }
 
@@ -134,4 +136,8 @@ export class XattrRecords {
 /** Whether the inode does not rule out an attribute of this name. */
 function mayHave(inode: InodeRecord, name: Uint8Array): boolean {
   return (inode.xattrs & kindOfName(name)) !== 0
+}
+
+function noList(inode: InodeRecord): HoltError {
+  return new HoltError('HOLT_CORRUPT_DATA', `inode ${inode.ino}: no list of its extended attributes`)
 }

@@ -19,6 +19,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { hostMapping } from './file-mapping.ts'
+import { openOwnFile } from './own-file.ts'
 import { allocate, copyRange, punchHole, seek } from './sparse.ts'
 
 /** Shared mappings of files. A store into one is in the file, as far as other users of this host can tell, at once. */
@@ -38,7 +39,7 @@ export interface FileMapping {
 export interface Storage {
   /** Absent where files cannot be mapped. */
   readonly mapping?: FileMapping | undefined
-  /** Opens a regular file; symbolic links are not followed. `flags` are O_* bits. */
+  /** Opens a regular file that is nobody else's (own-file.ts). `flags` are O_* bits. */
   open(path: string, flags: number): number
   close(fd: number): void
   /** Reads up to `length` bytes; returns fewer only at the end of the file. */
@@ -70,7 +71,7 @@ export interface Storage {
 /** The host's own files. */
 export const hostStorage: Storage = {
   mapping: hostMapping,
-  open: (path, flags) => openSync(path, flags | constants.O_NOFOLLOW, 0o600),
+  open: openOwnFile,
   close: fd => closeSync(fd),
   read(fd, target, at, length, position) {
     let done = 0

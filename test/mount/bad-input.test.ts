@@ -62,7 +62,7 @@ test('no FUSE device, and no right to open it', async t => {
   const attempt = (how: string) => `unshare -m sh -c '
       mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 &&
       ${how} ${process.execPath} ${main} mount store mnt 2>&1; echo exit $?'`
-  await sh('mkdir -p mnt && chmod 777 .', directory)
+  await sh('mkdir -p mnt && chmod 1777 .', directory)
   const before = await fingerprint(directory)
   const withoutDevice = await sh(attempt(''), directory)
   t.regex(withoutDevice, /^holtfs: \/dev\/fuse is missing; [^\n]+\nexit 1\n$/)

@@ -45,7 +45,7 @@ const made = new Set<PrivateMachine>()
 export class PrivateMachine {
   /** Scratch directory; root's, and everybody may look into it. */
   readonly directory: string
-  /** A directory of USER. */
+  /** Everybody's, as /tmp is: root would not trust a store in a directory of a user. */
   readonly home: string
   readonly #holder: ChildProcess
 
@@ -66,7 +66,7 @@ export class PrivateMachine {
       holder.stdout?.once('data', () => resolve())
       holder.once('exit', code => reject(new Error(`no mount namespace of our own: exit ${code}`)))
     })
-    await succeed('chown', [`${USER}:${USER}`, machine.home])
+    chmodSync(machine.home, 0o1777)
     return machine
   }
 

@@ -136,7 +136,7 @@ export class Dispatcher {
         return this.#data(operations.read(ino, request.u64(wire.READ_OFFSET), size, reply.bytes, Reply.DATA_AT))
       }
       case wire.FUSE_WRITE: {
-        const size = request.u32(wire.WRITE_SIZE)
+        const size = Math.min(request.u32(wire.WRITE_SIZE), request.length - wire.WRITE_DATA)
         request.caller.killsPrivileges = (request.u32(wire.WRITE_FLAGS) & wire.WRITE_KILL_SUIDGID) !== 0
         const data = request.bytes.subarray(wire.WRITE_DATA, wire.WRITE_DATA + size)
         const rc = operations.write(request.caller, ino, request.u64(wire.WRITE_OFFSET), data)
@@ -210,7 +210,8 @@ export class Dispatcher {
 
   #batchForget(): number {
     const request = this.#request
-    const count = request.u32(wire.BATCH_FORGET_COUNT)
+    const fits = (request.length - wire.BATCH_FORGET_ENTRIES) / wire.FORGET_ONE_SIZE
+    const count = Math.min(request.u32(wire.BATCH_FORGET_COUNT), fits)
     for (let i = 0, at = wire.BATCH_FORGET_ENTRIES; i < count; i++, at += wire.FORGET_ONE_SIZE) {
       this.#operations.forget(request.u64(at))
     }

@@ -3,14 +3,17 @@
  * umount(8); other users go through fusermount.ts. What can go wrong is told in one line that says what to do.
  */
 import { type StdioOptions, spawnSync } from 'node:child_process'
-import { accessSync, closeSync, constants, openSync, statSync } from 'node:fs'
+import { accessSync, closeSync, constants, openSync, readlinkSync, statSync } from 'node:fs'
 import { HoltError } from '../../errors.ts'
+import { trustedPath } from '../trusted-path.ts'
 import { run } from './command.ts'
 import { abortConnection } from './connection.ts'
 import { checkFusermount, fusermountOptions, fusermountUnmount, mountAsUser } from './fusermount.ts'
 import { findMount, MOUNT_TYPE } from './mount-table.ts'
 
 const DEVICE = '/dev/fuse'
+/** A descriptor of a directory that may be mounted on, and not be read. Linux; Node has no name for it. */
+const O_PATH = 0o10000000
 /** Options that this program sets itself. */
 const RESERVED = new Set([
   'fd',
@@ -35,8 +38,11 @@ export interface MountRequest {
   options: readonly string[]
 }
 
-/** @throws {HoltError} HOLT_MOUNT when nothing can be mounted on `path` */
-export function checkMountPoint(path: string): void {
+/**
+ * Where a mount on `path` goes: without symbolic links, none of which may be somebody else's.
+ * @throws {HoltError} HOLT_MOUNT when nothing can be mounted there
+ */
+export function checkMountPoint(path: string): string {
   const there = findMount(path)
   if (there?.type.startsWith('fuse')) {
     throw fail(`${path} is already a ${there.type} mount of ${there.source}; unmount it first: holtfs umount ${path}`)
@@ -50,6 +56,7 @@ export function checkMountPoint(path: string): void {
     throw fail(`cannot use mount point ${path} (${code})`, error)
   }
   if (!isDirectory) throw fail(`mount point ${path} is not a directory`)
+  return trustedPath(path, false)
 }
 
 /** Opens the FUSE device. @throws {HoltError} HOLT_MOUNT with the remedy */
@@ -118,6 +125,14 @@ export function attachAsUser({ mountpoint, name, readOnly, options }: MountReque
   return mountAsUser(mountpoint, fusermountOptions(name, readOnly, options))
 }
 
+/** Holds the mount point, so that nobody can lead its path elsewhere before it is mounted on. */
+function openMountPoint(path: string): number {
+  const directory = openSync(path, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  if (readlinkSync(`/proc/self/fd/${directory}`) === path) return directory
+  closeSync(directory)
+  throw fail(`${path} leads elsewhere than it did a moment ago: choose a mount point that nobody else can move`)
+}
+
 /**
  * Mounts the device `fd` as root. Resolves when mount(8) is done, which may need answers from the workers: they must be
  * reading by then.
@@ -125,9 +140,11 @@ export function attachAsUser({ mountpoint, name, readOnly, options }: MountReque
  */
 export async function attach(fd: number, request: MountRequest): Promise<void> {
   const options = mountOptions(request.readOnly, request.options)
-  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe', fd]
-  const argv = ['-i', '-t', MOUNT_TYPE, '-o', options, '--', request.name, request.mountpoint]
-  const { status, message } = await run('mount', argv, stdio)
+  const directory = openMountPoint(request.mountpoint)
+  const stdio: StdioOptions = ['ignore', 'ignore', 'pipe', fd, directory]
+  // The directory itself, whatever its path leads to by now. The dot is for mount(8) that does not follow a link at the end.
+  const argv = ['-i', '-c', '-t', MOUNT_TYPE, '-o', options, '--', request.name, '/proc/self/fd/4/.']
+  const { status, message } = await run('mount', argv, stdio).finally(() => closeSync(directory))
   if (status === 0) return
   const hint = /permission denied|not permitted/i.test(message) ? '; a container needs --cap-add SYS_ADMIN' : ''
   throw fail(`cannot mount on ${request.mountpoint}: ${message || `mount(8) ended with ${status}`}${hint}`)

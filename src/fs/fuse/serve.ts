@@ -71,8 +71,8 @@ export interface Supervision {
  * @throws {HoltError} HOLT_MOUNT when it could not be mounted, HOLT_FAILED when a worker crashed (the mount is gone then)
  */
 export async function serve(options: ServeOptions): Promise<void> {
-  if (options.supervision === undefined) checkMountPoint(options.mountpoint)
-  await new Server(options).run()
+  const { supervision, mountpoint } = options
+  await new Server(supervision === undefined ? { ...options, mountpoint: checkMountPoint(mountpoint) } : options).run()
 }
 
 class Server {
