@@ -1,0 +1,145 @@
+/** A workload as it ran once: the medium before it, every event since, what was promised when, and how to open what is left. */
+import { dirname } from 'node:path'
+import type { StoreOptions } from '../../src/engine/store.ts'
+import type { Durability } from '../../src/journal/journal.ts'
+import { seededRandom } from '../support/random.ts'
+import { inFixedWorld } from './fixed-world.ts'
+import { History, type Moment, type Step } from './history.ts'
+import { Medium } from './medium.ts'
+import { type MediumEvent, MemoryStorage } from './memory-storage.ts'
+import { type Image, Sectors } from './sectors.ts'
+import { TreeLife } from './tree-life.ts'
+import { TreeWork } from './tree-work.ts'
+import { TREE_WORKLOADS } from './tree-workloads.ts'
+import { VolumeLife } from './volume-life.ts'
+import { VolumeWork } from './volume-work.ts'
+import { VOLUME_WORKLOADS } from './volume-workloads.ts'
+
+/** An open store, of whichever kind. */
+export interface Life {
+  /** Seq up to which the store was recovered. */
+  readonly recovered: number
+  readonly tree: { lastSeq(): number; sync(): void }
+  see(): unknown
+  compare(steps: readonly Step<unknown>[], index: number, moment: Moment): string | undefined
+  problems(): string | undefined
+  goOn(): string | undefined
+  stillGoes(): string | undefined
+  /** Makes one small change. */
+  touch(): void
+  end(): void
+}
+
+export interface Recording {
+  name: string
+  seed: number
+  /** Before the first event. */
+  image: Image
+  sectors: Sectors
+  events: readonly MediumEvent[]
+  history: History<unknown>
+  /** Steps that had ended before the first event. */
+  done: number
+  open(storage: MemoryStorage, poolBytes: number): Life
+}
+
+/** How the log is written, and what is acknowledged when. */
+const MODES: Record<string, { durability: Durability; mapping: boolean }> = {
+  mapped: { durability: 'process', mapping: true },
+  sync: { durability: 'sync', mapping: true },
+  'sync-written': { durability: 'sync', mapping: false },
+  written: { durability: 'process', mapping: false },
+  async: { durability: 'async', mapping: false },
+}
+
+/** The smallest pool that there is. */
+export const SMALL_POOL = 4 << 20
+const SEGMENT = 6000
+
+/** All workloads in all modes, as `workload.mode`, mode after mode. */
+export function recordingNames(): string[] {
+  const workloads = [...Object.keys(TREE_WORKLOADS), ...Object.keys(VOLUME_WORKLOADS)]
+  return Object.keys(MODES).flatMap(mode => workloads.map(workload => `${workload}.${mode}`))
+}
+
+/** Runs a workload in memory; `directory` exists on the host, where the lock is taken. */
+export function record(name: string, seed: number, directory: string): Recording {
+  const [workload, mode] = name.split('.')
+  const { durability, mapping } = MODES[mode]
+  const tree = TREE_WORKLOADS[workload]
+  const segmentBytes = (tree ?? VOLUME_WORKLOADS[workload]).segmentBytes ?? SEGMENT
+  const options: StoreOptions = { durability, segmentBytes, poolBytes: SMALL_POOL }
+  const open = (storage: MemoryStorage, poolBytes: number): Life => {
+    const Kind = tree === undefined ? VolumeLife : TreeLife
+    return new Kind(directory, storage, { ...options, poolBytes })
+  }
+  return inFixedWorld(() => {
+    let image = emptyMedium(directory)
+    if (tree?.prepare !== undefined) {
+      const storage = new MemoryStorage(image, { notes: true })
+      open(storage, SMALL_POOL).end()
+      tree.prepare(storage, directory)
+      image = everythingOf(image, storage)
+    }
+    const storage = new MemoryStorage(image, { notes: true, mapping })
+    const random = seededRandom(seed)
+    const { events, sectors } = storage
+    const recording = { name, seed, image, sectors, events, done: tree === undefined ? 1 : 0, open }
+    if (tree !== undefined) {
+      const work = new TreeWork(directory, storage, options, random)
+      tree.run(work)
+      work.end()
+      return { ...recording, history: work.history }
+    }
+    const work = new VolumeWork(directory, storage, options, random)
+    VOLUME_WORKLOADS[workload].run(work)
+    work.end()
+    return { ...recording, history: work.history }
+  })
+}
+
+/** The recovery of what a power cut has left, up to the end of a short life: it may be cut as well. */
+export function recordRecovery(of: Recording, image: Image): Recording {
+  return inFixedWorld(() => {
+    const storage = new MemoryStorage(image, {
+      notes: true,
+      mapping: of.name.endsWith('mapped') || of.name.endsWith('sync'),
+    })
+    const life = of.open(storage, SMALL_POOL)
+    const history = new History<unknown>(false)
+    const note = (what: string, promised: number, seen = life.see(), seq = life.tree.lastSeq()) => {
+      history.steps.push({ what, seq, seen, promised, synced: 0 })
+      storage.mark(history.steps.length)
+    }
+    // What was found is on the medium; what the opening itself has committed need not be.
+    note('recovered', life.recovered, life.see(), life.recovered)
+    note('open', 0)
+    life.touch()
+    note('touch', 0)
+    life.tree.sync()
+    const last = life.tree.lastSeq()
+    note('sync', last)
+    const { seen } = history.steps.at(-1)!
+    life.end()
+    note('close', last, seen, last)
+    return { ...of, image, sectors: storage.sectors, events: storage.events, history, done: 1 }
+  })
+}
+
+/** A medium on which only the way to the directory of the store is. */
+function emptyMedium(directory: string): Image {
+  const names: Image['names'] = new Map()
+  for (let at = directory; ; at = dirname(at)) {
+    names.set(at, 'directory')
+    if (at === '/') return { sectors: new Sectors(), files: new Map(), names }
+  }
+}
+
+/** What is in a storage, as if all of it were synced. */
+function everythingOf(image: Image, storage: MemoryStorage): Image {
+  const medium = new Medium(image, storage.sectors)
+  storage.events.forEach((event, at) => {
+    medium.take(event, at)
+  })
+  return medium.image({ keeps: () => true }).image
+}

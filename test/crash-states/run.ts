@@ -1,0 +1,119 @@
+/**
+ * A run over all workloads: states of every recording in turn, and of some of them the states that a power cut during
+ * their recovery could leave. Passes with further seeds follow until there are as many states as were asked for.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { examine, recoveryOf, type State, sampleOf, stateById, states } from './enumerate.ts'
+import { type Recording, record, recordingNames } from './recording.ts'
+
+export interface RunOptions {
+  /** States to make. */
+  states: number
+  seed: number
+  /** Recordings whose names contain this, or all. */
+  only?: string | undefined
+  onFailure(failure: Failure): void
+  /** Called after each recording. */
+  onProgress?(progress: Progress): void
+}
+
+export interface Failure {
+  /** `recording:seed:cut.choice`, with `/cut.choice` when the power went again during the recovery. */
+  id: string
+  wrong: string
+}
+
+export interface Progress {
+  states: number
+  failures: number
+  /** Seed of the pass that is under way. */
+  seed: number
+  name: string
+  /** States by name of the recording. */
+  counts: ReadonlyMap<string, number>
+}
+
+/** Of so many states, one is opened a second time, and the recovery of one is cut. */
+const REOPENED = 4
+const RECOVERIES = 48
+/** States that are made of such a recovery. */
+const STATES_OF_RECOVERY = 10
+/** States that one pass makes of a recording. */
+const MOST_A_PASS = 300
+/** Passes that find nothing new after which a run ends. */
+const EMPTY_PASSES = 3
+
+export function run(options: RunOptions): Progress {
+  const names = recordingNames().filter(name => options.only === undefined || name.includes(options.only))
+  const seen = new Set<number>()
+  const counts = new Map<string, number>()
+  const progress = { states: 0, failures: 0, seed: options.seed, name: '', counts }
+  withDirectory(directory => {
+    for (let empty = 0; progress.states < options.states && empty < EMPTY_PASSES; progress.seed++) {
+      const before = progress.states
+      const wanted = Math.min(MOST_A_PASS, Math.ceil((1.1 * (options.states - before)) / names.length))
+      for (const name of names) {
+        if (progress.states >= options.states) break
+        progress.name = name
+        const recording = record(name, progress.seed, directory)
+        for (const { id, wrong } of verdicts(recording, wanted, progress.seed, seen)) {
+          progress.states++
+          counts.set(name, (counts.get(name) ?? 0) + 1)
+          if (wrong === undefined) continue
+          progress.failures++
+          options.onFailure({ id: `${name}:${progress.seed}:${id}`, wrong })
+        }
+        options.onProgress?.(progress)
+      }
+      empty = progress.states === before ? empty + 1 : 0
+    }
+  })
+  return progress
+}
+
+interface Verdict {
+  id: string
+  wrong: string | undefined
+}
+
+function* verdicts(recording: Recording, wanted: number, seed: number, seen: Set<number>): Generator<Verdict> {
+  for (const state of states(recording, sampleOf(recording, wanted), seed, seen)) {
+    const number = Number.parseInt(state.hash.slice(-6), 16)
+    yield { id: state.id, wrong: examine(recording, state, number % REOPENED === 0) }
+    if (number % RECOVERIES !== 0) continue
+    const recovery = recoveryOf(recording, state)
+    if (recovery === undefined) continue
+    for (const inner of states(recovery, sampleOf(recovery, STATES_OF_RECOVERY), seed, seen)) {
+      yield { id: `${state.id}/${inner.id}`, wrong: examine(recovery, inner, false) }
+    }
+  }
+}
+
+/** Makes one state again. Returns it with the recording that it is of, and the verdict. */
+export function again(id: string): { recording: Recording; state: State; wrong: string | undefined } {
+  const [name, seed, path] = id.split(':')
+  if (!recordingNames().includes(name) || path === undefined)
+    throw new Error(`${id} is no state: recording:seed:cut.choice`)
+  return withDirectory(directory => {
+    let recording = record(name, Number(seed), directory)
+    const [outer, inner] = path.split('/')
+    let state = stateById(recording, outer, Number(seed))
+    if (inner !== undefined) {
+      recording = recoveryOf(recording, state) as Recording
+      state = stateById(recording, inner, Number(seed))
+    }
+    return { recording, state, wrong: examine(recording, state, true) }
+  })
+}
+
+/** A directory on the host, in which the lock of a store is taken, and nothing else. */
+export function withDirectory<T>(use: (directory: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'holtfs-states-'))
+  try {
+    return use(directory)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
