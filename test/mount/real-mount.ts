@@ -145,6 +145,14 @@ export class RealMount {
     while (isServerOf(pid, this.store)) await sleep(2)
   }
 
+  /** Unmounts, kills and removes all that there is. */
+  async remove(): Promise<void> {
+    await run('umount', ['-f', '-l', this.path])
+    await this.kill()
+    await succeed('rm', ['-rf', '--one-file-system', this.directory])
+    made.delete(this)
+  }
+
   /** Takes a dead mount away. */
   async detach(): Promise<void> {
     await succeed('umount', ['-l', this.path])
@@ -173,12 +181,7 @@ function isServerOf(pid: number, store: string): boolean {
   }
 }
 
-/** Unmounts, kills and removes all that the tests of this process made. */
+/** Removes all mounts that the tests of this process made. */
 export async function cleanUp(): Promise<void> {
-  for (const mount of made) {
-    await run('umount', ['-f', '-l', mount.path])
-    await mount.kill()
-    await succeed('rm', ['-rf', '--one-file-system', mount.directory])
-  }
-  made.clear()
+  for (const mount of made) await mount.remove()
 }

@@ -1,0 +1,116 @@
+/**
+ * The client processes of fsx as promises. One that is silent for two minutes, or ends before its task, has failed: a
+ * hanging call and a signal such as SIGBUS are findings like any other.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Report, Task } from './client.ts'
+import type { Kind, Operation } from './operation.ts'
+import { format } from './operation.ts'
+
+const PROGRAM = fileURLToPath(new URL('./client.ts', import.meta.url))
+/** Milliseconds. */
+const PATIENCE = 120_000
+
+export interface Ended {
+  /** Operations that were right. */
+  done: number
+  failure?: string
+  /** Bytes of the shared file's window that are known. */
+  shared: number
+}
+
+export class Client {
+  readonly #process: ChildProcess
+  #isStopped = false
+
+  constructor() {
+    this.#process = fork(PROGRAM, { execArgv: ['--import=tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  }
+
+  get isAlive(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null
+  }
+
+  /** Never rejects. */
+  run(task: Task, onReport: (report: Report) => void = () => {}): Promise<Ended> {
+    return new Promise(resolve => {
+      let done = 0
+      let watchdog: NodeJS.Timeout
+      const end = (ended: Ended) => {
+        clearTimeout(watchdog)
+        this.#process.removeAllListeners()
+        resolve(ended)
+      }
+      const watch = () => {
+        clearTimeout(watchdog)
+        watchdog = setTimeout(() => {
+          this.stop()
+          end({ done, shared: 0, failure: `no operation has ended for ${PATIENCE / 1000} s` })
+        }, PATIENCE)
+      }
+      watch()
+      this.#process.on('message', (report: Report) => {
+        watch()
+        onReport(report)
+        if (report.is === 'progress') done = report.done
+        if (report.is === 'end') end(report)
+      })
+      this.#process.on('exit', (code, signal) => {
+        const failure = `the client was ended by ${signal ?? `exit code ${code}`}`
+        end({ done, shared: 0, ...(this.#isStopped ? {} : { failure }) })
+      })
+      this.#process.send(task)
+    })
+  }
+
+  /** The kinds of operations that a directory's filesystem does not know. */
+  probe(directory: string): Promise<Kind[]> {
+    return new Promise((resolve, reject) => {
+      this.#process.once('message', resolve)
+      this.#process.once('exit', () => reject(new Error(`${directory} cannot be worked on`)))
+      this.#process.send({ probe: directory })
+    })
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#process.kill('SIGKILL')
+  }
+}
+
+/** Plays lists of operations from empty files in one client process, and in another one when it has died of one. */
+export class Attempts {
+  readonly #path: string
+  readonly #client: number
+  #process: Client | undefined
+  count = 0
+  /** What the last failing list failed with. */
+  failure = ''
+
+  constructor(path: string, client: number) {
+    this.#path = path
+    this.#client = client
+  }
+
+  async play(operations: readonly Operation[]): Promise<number | undefined> {
+    if (this.#process?.isAlive !== true) this.#process = new Client()
+    const name = `${this.#path}/attempt-${++this.count}`
+    const { failure, done } = await this.#process.run({
+      directory: name,
+      shared: `${name}-shared`,
+      client: this.#client,
+      operations: operations.map(format),
+      keepsGoing: false,
+      reportEvery: 100,
+      isAttempt: true,
+    })
+    if (failure === undefined) return undefined
+    this.failure = failure
+    return this.#process.isAlive ? done : operations.length
+  }
+
+  end(): void {
+    this.#process?.stop()
+  }
+}

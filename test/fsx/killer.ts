@@ -1,0 +1,81 @@
+/**
+ * Ends the server of a mount by SIGKILL now and then while clients work, and waits each time until the mount is served again. The
+ * supervisor is left alone. A server lives long enough not to count as one that dies at once, except every fourth time, when
+ * the one that takes over is killed too.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RealMount } from '../mount/real-mount.ts'
+import type { Random } from '../support/random.ts'
+
+/** Milliseconds that a server serves at least; the supervisor counts 250 as an early end. */
+const LIFE = 350
+/** Milliseconds up to which a kill comes later than it is due, and the second one comes later than the first. */
+const DELAY = 30
+const TAKEOVER = 300
+const AGAIN = /the mount is served again, after (\d+) ms/g
+
+export class Killer {
+  readonly #mount: RealMount
+  readonly #every: number
+  readonly #random: Random
+  #lastAt = 0
+  #servedSince = performance.now()
+  #kill: Promise<void> | undefined
+  #isOver = false
+  kills = 0
+  failure: Error | undefined
+
+  /** @param every operations between two kills, at least */
+  constructor(mount: RealMount, every: number, random: Random) {
+    this.#mount = mount
+    this.#every = every
+    this.#random = random
+  }
+
+  /** To be called as the clients get on, with the operations of all of them. */
+  onProgress(operations: number): void {
+    if (this.#kill !== undefined || this.#isOver || operations - this.#lastAt < this.#every) return
+    this.#lastAt = operations
+    this.#kill = this.#killOne()
+      .catch(error => {
+        this.failure = error
+      })
+      .finally(() => {
+        this.#kill = undefined
+      })
+  }
+
+  /** Resolves when the mount is served and no kill is to come. */
+  async end(): Promise<void> {
+    this.#isOver = true
+    await this.#kill
+  }
+
+  /** Milliseconds without a server, one number a pause. */
+  pauses(): number[] {
+    const log = readFileSync(join(this.#mount.store, 'holtfs.log'), 'utf8')
+    return [...log.matchAll(AGAIN)].map(match => Number(match[1]))
+  }
+
+  async #killOne(): Promise<void> {
+    await sleep(Math.max(0, this.#servedSince + LIFE - performance.now()) + this.#random() * DELAY)
+    if (this.#isOver) return
+    const pauses = this.pauses().length
+    this.#mount.killServer()
+    this.kills++
+    if (this.kills % 4 === 3) await this.#killNext()
+    while (this.pauses().length === pauses) await sleep(10)
+    this.#servedSince = performance.now()
+  }
+
+  async #killNext(): Promise<void> {
+    await sleep(this.#random() * TAKEOVER)
+    // It may not be there yet.
+    const [, server] = this.#mount.processes()
+    if (server === undefined) return
+    process.kill(server, 'SIGKILL')
+    this.kills++
+  }
+}
