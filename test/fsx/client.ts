@@ -104,7 +104,7 @@ function keep({ directory, log }: Task, player: Player, failed: boolean): void {
   }
 }
 
-/** The kinds that the filesystem of a directory answers EOPNOTSUPP or EINVAL to (tmpfs zeroes no ranges, for example). */
+/** The kinds that the filesystem of a directory refuses (tmpfs zeroes no ranges, for example). */
 function unsupported(directory: string): Kind[] {
   mkdirSync(directory, { recursive: true })
   const target = new SystemTarget(directory, join(directory, 's'), 0)
@@ -115,7 +115,7 @@ function unsupported(directory: string): Kind[] {
       player.play(operation(kind, 'a', { length: PAGE, from: PAGE, salt: 1 }))
       return false
     } catch (error) {
-      if (/answered (EOPNOTSUPP|EINVAL)/.test((error as Error).message)) return true
+      if (/answered (EOPNOTSUPP|ENOTSUP|EINVAL)/.test((error as Error).message)) return true
       throw error
     }
   })

@@ -99,16 +99,21 @@ class Shrinker {
 
 /** Each is smaller in one respect, the boldest first; a chain of them ends. */
 function* simplerThan(op: Operation): Generator<Operation> {
+  const unit = op.kind.endsWith('-direct') ? PAGE : 1
   const all = function* () {
     if (op.check) yield { ...op, check: false }
     if (op.file !== 'a') yield { ...op, file: 'a' as const }
     if (op.kind === 'copy' && op.source !== 'a') yield { ...op, source: 'a' as const }
     for (const field of FIELDS[op.kind]) {
-      const value = op[field]
-      const page = Math.floor(value / PAGE) * PAGE
-      const smaller = field === 'salt' ? [1] : [0, 1, page, Math.floor(value / 2), value - PAGE, value - 1]
-      for (const candidate of new Set(smaller)) if (candidate < value) yield { ...op, [field]: candidate }
+      if (field !== 'salt') for (const value of smallerThan(op[field], unit)) yield { ...op, [field]: value }
+      else if (op.salt > 1) yield { ...op, salt: 1 }
     }
   }
   for (const simpler of all()) if (isValid(simpler)) yield simpler
+}
+
+/** From 0 up to the next smaller one, each half as far from `value` as the one before: few steps lead to any number. */
+function* smallerThan(value: number, unit: number): Generator<number> {
+  for (let less = value; less >= unit; less = Math.floor(less / 2 / unit) * unit) yield value - less
+  if (value % PAGE !== 0 && value > PAGE) yield value - (value % PAGE)
 }
