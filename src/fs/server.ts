@@ -1,7 +1,7 @@
 /**
- * Entry of the process that serves a supervised mount: `server.js STORE MOUNTPOINT JSON`, the device as descriptor 3 and
- * an IPC channel to the supervisor. It may end at any moment, however it ends; while the mount is there, only the kernel
- * and the store know more than it does.
+ * Entry of the process that serves a supervised mount: `server.js STORE MOUNTPOINT JSON`, the device as descriptor 3, the
+ * pipe of fuse/in-hand.ts as descriptor 4, and an IPC channel to the supervisor. It may end at any moment, however it
+ * ends; while the mount is there, only the kernel and the store know more than it does.
  */
 import { HoltError, oneLine } from '../errors.ts'
 import { type MountStoreOptions, serveStore } from './mount-store.ts'
@@ -10,7 +10,7 @@ import { type MountStoreOptions, serveStore } from './mount-store.ts'
 export interface ServerOptions extends Pick<MountStoreOptions, 'options' | 'workers' | 'durability' | 'poolBytes'> {
   readOnly: boolean
   connection: number
-  refusesResent: boolean
+  refused: readonly number[]
   generation: number
 }
 
@@ -24,9 +24,10 @@ export type ServerMessage =
   | { is: 'failed'; why: string }
 
 const DEVICE = 3
+const NOTES = 4
 
 const [, , store, mountpoint, rest] = process.argv
-const { connection, refusesResent, generation, ...options } = JSON.parse(rest) as ServerOptions
+const { connection, refused, generation, ...options } = JSON.parse(rest) as ServerOptions
 let isReady = false
 
 function tell(message: ServerMessage, then: () => void = () => {}): void {
@@ -52,7 +53,8 @@ try {
     {
       fd: DEVICE,
       connection,
-      refusesResent,
+      notes: NOTES,
+      refused,
       generation,
       die,
       onAttached: () => tell({ is: 'attached' }),

@@ -3,8 +3,8 @@
  * that does everything else. It opens nothing of the store and reads no request, so there is little that can end it.
  *
  * When the server ends in any other way than with the mount, the next one takes the mount over: programs wait meanwhile,
- * and see no error (fuse/takeover.ts). When servers die again and again as soon as they have begun, what is unanswered is
- * answered EIO, in case it is what they die of; when that does not help, everything is, until the mount is gone.
+ * and see no error (fuse/takeover.ts). A request that servers die of, one after the other, is answered EIO
+ * (restarts.ts); when none comes to serving at all, everything is, until the mount is gone.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -14,22 +14,18 @@ import createDebug from 'debug'
 import { HoltError } from '../errors.ts'
 import { startThread } from '../thread.ts'
 import { checkApart } from './apart.ts'
+import { InHand } from './fuse/in-hand.ts'
 import { attach, attachAsUser, checkDevice, checkMountPoint, isRoot, openDevice, unmountNow } from './fuse/mount.ts'
 import { findMount, MOUNT_TYPE } from './fuse/mount-table.ts'
 import type { MountStoreOptions } from './mount-store.ts'
+import { Restarts, type ServerEnd } from './restarts.ts'
 import type { ServerMessage, ServerOptions } from './server.ts'
 import { checkStoreDirectory } from './store-directory.ts'
 
 const debug = createDebug('holtfs:mount')
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-/** A server that ends within so many milliseconds of its first answer has not outlived its start. */
-const EARLY = 250
-/** Early ends in a row after which the next server refuses what was sent before, and after which there is none. */
-const REFUSE_RESENT_AFTER = 3
-const GIVE_UP_AFTER = 6
-/** Milliseconds before the next start after a second early end in a row; it doubles with each one more. */
-const FIRST_PAUSE = 100
+/** How a process ends that has gone wrong by itself. */
+const CRASHES = new Set<NodeJS.Signals>(['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGILL', 'SIGFPE', 'SIGTRAP', 'SIGSYS'])
 
 /**
  * Serves a store on a mount point; resolves when the mount has ended and the store is closed.
@@ -55,14 +51,12 @@ export async function superviseMount(given: MountStoreOptions): Promise<void> {
 }
 
 /** How a server process ended. */
-interface End {
+interface End extends ServerEnd {
   how: string
   pid: number | undefined
   /** The mount was gone by then, or told to go. */
   isOver: boolean
   code: number | null
-  /** Milliseconds from its first answer; 0 when there was none. */
-  served: number
 }
 
 class Supervisor {
@@ -85,16 +79,17 @@ class Supervisor {
   }
 
   async run(): Promise<void> {
-    let early = 0
+    const restarts = new Restarts()
     for (let generation = 0; ; generation++) {
-      const end = await this.#serve(generation, early >= REFUSE_RESENT_AFTER)
+      const end = await this.#serve(generation, restarts.refused)
       if (!this.#isReady) return this.#neverMounted(end)
       if (end.isOver || this.#stopping !== undefined) return this.#finish(end)
       if (!this.#outlives) throw failed(`${this.#is(end)}; the mount ends with it: unmount ${this.#options.mountpoint}`)
-      early = end.served < EARLY ? early + 1 : 0
-      if (early >= GIVE_UP_AFTER) return this.#refuse(end)
+      const { pause, isHopeless, newlyRefused } = restarts.ended(end)
+      if (isHopeless) return this.#refuse(end)
       log(`${this.#is(end)}; the mount waits for another one`)
-      if (early > 1) await sleep(FIRST_PAUSE * 2 ** (early - 2))
+      if (newlyRefused > 0) log(`${newlyRefused} of the calls that servers died of are answered EIO`)
+      if (pause > 0) await sleep(pause)
     }
   }
 
@@ -111,7 +106,7 @@ class Supervisor {
   }
 
   /** Runs one server process to its end. */
-  #serve(generation: number, refusesResent: boolean): Promise<End> {
+  #serve(generation: number, refused: readonly number[]): Promise<End> {
     const { store, mountpoint, options, workers, durability, poolBytes, readOnly } = this.#options
     const rest: ServerOptions = {
       options,
@@ -120,7 +115,7 @@ class Supervisor {
       poolBytes,
       readOnly,
       connection: this.#connection,
-      refusesResent,
+      refused,
       generation,
     }
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
@@ -128,10 +123,12 @@ class Supervisor {
     // A process group of its own: what the terminal sends to ours is handed on by us, once.
     const server = spawn(process.execPath, [...process.execArgv, entry, store, mountpoint, JSON.stringify(rest)], {
       detached: true,
-      stdio: ['ignore', 'inherit', 'inherit', this.#fd, 'ipc'],
+      stdio: ['ignore', 'inherit', 'inherit', this.#fd, 'pipe', 'ipc'],
     })
     this.#server = server
-    const end: End = { how: '', pid: server.pid, isOver: false, code: null, served: 0 }
+    const inHand = new InHand()
+    server.stdio[4]?.on('data', (chunk: Buffer) => inHand.take(chunk))
+    const end: End = { how: '', pid: server.pid, isOver: false, code: null, served: 0, isKilled: false, inHand }
     let firstAnswer = 0
     return new Promise(resolve => {
       server.on('error', error => {
@@ -156,6 +153,7 @@ class Supervisor {
       })
       server.on('close', (code, signal) => {
         end.code = code
+        end.isKilled = end.how === '' && signal !== null && !CRASHES.has(signal)
         if (end.how === '') end.how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`
         if (firstAnswer !== 0) end.served = performance.now() - firstAnswer
         this.#diedAt = performance.now()

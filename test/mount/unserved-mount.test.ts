@@ -1,6 +1,6 @@
 /**
- * When servers die again and again, or cannot recover the store, nobody waits for ever: what is unanswered gets EIO, then
- * everything does, the log says why, and the mount can be taken away.
+ * When servers die again and again, or cannot recover the store, nobody waits for ever: a request that they die of gets EIO
+ * and no other does; when there is no serving the store, everything does, the log says why, and the mount can be taken away.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,6 +12,8 @@ import { canMount, cleanUp, holtfs, RealMount, run, sh } from './real-mount.ts'
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
 
+/** More than may fail by themselves. */
+const STARTS_KILLED = 9
 const logOf = (mount: RealMount) => readFileSync(join(mount.store, 'holtfs.log'), 'utf8')
 
 test('a request that every server dies of is answered EIO, and the mount goes on', async t => {
@@ -30,6 +32,34 @@ test('a request that every server dies of is answered EIO, and the mount goes on
   await mount.umount()
   await mount.check()
 })
+
+test('servers killed as they start, one after the other, cost programs nothing but time', async t => {
+  t.timeout(120_000)
+  const mount = new RealMount('starting')
+  await mount.mount()
+  await sh('head -c 100000 /dev/urandom > file', mount.path)
+  const before = mount.killServer()
+  await mount.ended(before)
+  const waiting = sh('stat -f . && mkdir made && cp file made/copy && cmp file made/copy && ls made', mount.path)
+  for (let kill = 0; kill < STARTS_KILLED; kill++) {
+    const [, server] = await processes(mount, 2)
+    process.kill(server, 'SIGKILL')
+    await mount.ended(server)
+  }
+  t.true((await waiting).endsWith('copy\n'))
+  t.true(logOf(mount).split('was ended by SIGKILL').length > STARTS_KILLED)
+  await mount.umount()
+  await mount.check()
+})
+
+/** Waits until there are so many of the mount. */
+async function processes(mount: RealMount, count: number): Promise<number[]> {
+  for (;;) {
+    const found = mount.processes()
+    if (found.length >= count) return found
+    await sleep(2)
+  }
+}
 
 test('a mount whose store cannot be recovered answers EIO until it is unmounted', async t => {
   t.timeout(120_000)

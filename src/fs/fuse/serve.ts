@@ -55,7 +55,10 @@ export interface Supervision {
   fd: number
   /** See Connection.id. */
   connection: number
-  refusesResent: boolean
+  /** The pipe for what a worker has in hand (in-hand.ts). */
+  notes: number
+  /** The numbers of requests that are answered EIO, because servers have died of them. */
+  refused: readonly number[]
   /** Another process has served the mount so far: called when the workers are ready to read, and before they do. */
   takeOver?: () => void
   /** The workers are ready to read: the device is to be mounted now. Not called for a mount that is taken over. */
@@ -160,7 +163,7 @@ class Server {
       gate: this.#gate,
       counters,
       connection: supervision?.connection,
-      refusesResent: supervision?.refusesResent === true,
+      resent: supervision && { notes: supervision.notes, refused: supervision.refused },
     }
     const thread = startThread(import.meta.url, './worker', { workerData: input })
     this.#workers.add(thread)

@@ -9,6 +9,7 @@ import type { Operations } from '../operations.ts'
 import type { Connection } from '../receipts.ts'
 import { GATE_CLOSED, receive, send } from './channel.ts'
 import { Dispatcher } from './dispatch.ts'
+import { firstNumber, InHandNotes } from './in-hand.ts'
 import { negotiate } from './init.ts'
 import { outdateAttributes } from './notify.ts'
 import { Reply, type Timeouts } from './reply.ts'
@@ -27,8 +28,8 @@ export interface WorkerInput {
   counters: Int32Array<SharedArrayBuffer>
   /** See Connection.id; undefined when the mount ends with this process. */
   connection: number | undefined
-  /** Answer EIO to what an earlier server has read: it may be what that one died of. */
-  refusesResent: boolean
+  /** What is done about requests that an earlier server has read; undefined when there is no other server. */
+  resent: { notes: number; refused: readonly number[] } | undefined
 }
 
 /** What a worker tells the main thread. `ended`: the mount is gone, the clean end. */
@@ -43,10 +44,11 @@ function report(message: WorkerReport): void {
 }
 
 function serveRequests(input: WorkerInput, request: Request, operations: Operations): void {
-  const { fd, gate, counters, refusesResent } = input
+  const { fd, gate, counters, resent } = input
   const row = input.worker * OPCODES
   const reply = new Reply(input.timeouts)
   const dispatcher = new Dispatcher(operations, request, reply)
+  const notes = resent && new InHandNotes(resent.notes, input.worker)
   while (receive(fd, request, gate)) {
     counters[row + Math.min(request.opcode, OPCODES - 1)]++
     if (request.opcode === FUSE_INIT) {
@@ -54,12 +56,19 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
       send(fd, reply.bytes, length)
       if (agreed) report({ is: 'agreed', resends })
       if (error !== '') report({ is: 'refused', why: error })
-    } else if (refusesResent && request.uniqueHigh >= UNIQUE_RESENT) {
-      send(fd, reply.bytes, reply.error(request, -constants.errno.EIO))
     } else {
+      const isResent = notes !== undefined && request.uniqueHigh >= UNIQUE_RESENT
+      if (isResent) {
+        if (resent?.refused.includes(firstNumber(request.uniqueLow, request.uniqueHigh))) {
+          send(fd, reply.bytes, reply.error(request, -constants.errno.EIO))
+          continue
+        }
+        notes.begin(request.uniqueLow, request.uniqueHigh)
+      }
       const length = dispatcher.handle()
       if (request.caller.tookPrivilegesOf) outdateAttributes(fd, request.caller.tookPrivilegesOf)
       if (length !== 0) send(fd, reply.bytes, length)
+      if (isResent) notes.end()
     }
   }
 }
