@@ -5,6 +5,7 @@ import type { Moment } from './history.ts'
 import { type Choice, Medium, type Pending } from './medium.ts'
 import { type MediumEvent, MemoryStorage } from './memory-storage.ts'
 import { type Life, type Recording, recordRecovery, SMALL_POOL } from './recording.ts'
+import { withRecycledMemory } from './recycled-memory.ts'
 import type { Image } from './sectors.ts'
 
 /** A state: which cut, and which of the pending changes are there. */
@@ -117,27 +118,29 @@ export function stateById(recording: Recording, id: string, seed: number, ignore
 
 /** Recovers a state, and says what is wrong with it; undefined when nothing is. `reopens`: closes and opens it once more. */
 export function examine(recording: Recording, state: State, reopens: boolean): string | undefined {
-  return inFixedWorld(() => {
-    const storage = new MemoryStorage(state.image)
-    // Now and then in the smallest pool, where recovering means evicting.
-    const poolBytes = state.hash[0] === '0' ? SMALL_POOL : LARGE_POOL
-    let life: Life | undefined
-    try {
-      life = recording.open(storage, poolBytes)
-      const { recovered } = life
-      const wrong =
-        recording.history.judge(recovered, state.moment, life.compare.bind(life)) ?? life.problems() ?? life.goOn()
-      if (wrong !== undefined || !reopens) return wrong
-      life.end()
-      life = undefined
-      life = recording.open(storage, poolBytes)
-      return life.stillGoes()
-    } catch (error) {
-      return told(error)
-    } finally {
-      endAnyhow(storage, life)
-    }
-  })
+  return withRecycledMemory(() => inFixedWorld(() => judged(recording, state, reopens)))
+}
+
+function judged(recording: Recording, state: State, reopens: boolean): string | undefined {
+  const storage = new MemoryStorage(state.image)
+  // Now and then in the smallest pool, where recovering means evicting.
+  const poolBytes = state.hash[0] === '0' ? SMALL_POOL : LARGE_POOL
+  let life: Life | undefined
+  try {
+    life = recording.open(storage, poolBytes)
+    const { recovered } = life
+    const wrong =
+      recording.history.judge(recovered, state.moment, life.compare.bind(life)) ?? life.problems() ?? life.goOn()
+    if (wrong !== undefined || !reopens) return wrong
+    life.end()
+    life = undefined
+    life = recording.open(storage, poolBytes)
+    return life.stillGoes()
+  } catch (error) {
+    return told(error)
+  } finally {
+    endAnyhow(storage, life)
+  }
 }
 
 /** Lets go of the lock on the host; what is left of the state is not looked at any more. */

@@ -20,6 +20,7 @@ interface Given {
   state?: string
   dump?: string
   syncs?: boolean
+  line?: string
   list?: boolean
   json?: boolean
 }
@@ -32,6 +33,7 @@ const program = new Command('crash-states')
   .option('--state <id>', 'make one state again, as a failure names it')
   .option('--dump <directory>', 'with --state: write its files here')
   .option('--syncs', 'leave out each sync in turn, and tell which of them no state needs')
+  .option('--line <text>', 'with --syncs: only lines that contain this, as engine/checkpoint.ts')
   .option('--list', 'list the workloads')
   .option('--json', 'print one JSON document')
   .exitOverride()
@@ -90,12 +92,12 @@ function runAll({ states, seed, workload, json }: Given): number {
   return end.failures > 0 ? 1 : 0
 }
 
-function showSyncs({ seed, workload, json }: Given): number {
-  const found = neededSyncs(seed, workload, line => process.stderr.write(`${line}\n`))
+function showSyncs({ seed, workload, line, json }: Given): number {
+  const found = neededSyncs(seed, workload, line, ({ lines, syncs, state, wrong }) => {
+    const verdict = state === undefined ? 'NO STATE NEEDS THEM' : `${state} ${wrong?.slice(0, 100)}`
+    process.stderr.write(`${lines.join(' ')}: ${syncs} syncs: ${verdict}\n`)
+  })
   if (json === true) process.stdout.write(`${JSON.stringify(found)}\n`)
-  else
-    for (const { line, state } of found)
-      process.stdout.write(`${line.padEnd(40)} ${state ?? 'NOT NEEDED by any state'}\n`)
   return found.some(({ state }) => state === undefined) ? 1 : 0
 }
 
