@@ -28,8 +28,9 @@ export function systematic(pending: readonly Pending[]): Choice[] {
   const last = data.at(-1)
   if (last === undefined) return choices
   for (const background of [ALL, NONE]) choices.push(...tears(last, background))
+  choices.push(...halfSectors(last))
   const stored = data.findLast(change => change.stored)
-  if (stored !== undefined) choices.push(...halfStores(stored))
+  if (stored !== undefined && stored !== last) choices.push(...halfSectors(stored))
   return choices
 }
 
@@ -52,13 +53,14 @@ function tears(change: PendingData, background: Choice): Choice[] {
   return choices
 }
 
-/** A store into a mapping that a sector shows a part of. */
-function halfStores(change: PendingData): Choice[] {
+/** A change of which the last sector has come to a part of its bytes: a page may be written while it is stored to. */
+function halfSectors(change: PendingData): Choice[] {
+  if (change.ids.length === 0) return []
   const sector = change.first + change.ids.length - 1
-  return [8, 100, 256, 400, 504].map(bytes => ({
-    keeps: other => other.at < change.at,
-    torn: { at: change.at, sector, bytes },
-  }))
+  return [1, 8, 100, 256, 404, 504].flatMap(bytes => [
+    { keeps: other => other.at < change.at, torn: { at: change.at, sector, bytes } },
+    { keeps: other => other.at <= change.at, torn: { at: change.at, sector, bytes } },
+  ])
 }
 
 /** One of the random states; the same for the same seed. */

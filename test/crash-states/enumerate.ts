@@ -127,6 +127,8 @@ function judged(recording: Recording, state: State, reopens: boolean): string | 
   const poolBytes = state.hash[0] === '0' ? SMALL_POOL : LARGE_POOL
   let life: Life | undefined
   try {
+    const strange = strangers(storage, recording.directory)
+    if (strange.length > 0) return `no store, but there is ${strange}: the next open refuses it`
     life = recording.open(storage, poolBytes)
     const { recovered } = life
     const wrong =
@@ -141,6 +143,12 @@ function judged(recording: Recording, state: State, reopens: boolean): string | 
   } finally {
     endAnyhow(storage, life)
   }
+}
+
+/** What the first opening of a store must not leave before there is a manifest: on the host such a directory is refused. */
+function strangers(storage: MemoryStorage, directory: string): string[] {
+  const names = storage.list(directory)
+  return names.includes('manifest') ? [] : names.filter(name => name !== 'manifest.new')
 }
 
 /** Lets go of the lock on the host; what is left of the state is not looked at any more. */

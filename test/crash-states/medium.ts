@@ -26,7 +26,7 @@ export interface Choice {
   keepsSector?(change: PendingData, i: number, n: number, sector: number): boolean
   /** Instead of what {@link keeps} says: bytes of the file. */
   size?(file: number, durable: number, changes: readonly PendingData[]): number
-  /** A store that reached the medium half: only the first `bytes` of this sector are new. */
+  /** A change that reached the medium half: only the first `bytes` of this sector are new. */
   torn?: { at: number; sector: number; bytes: number }
 }
 
@@ -104,6 +104,7 @@ export class Medium {
     const ids = new Uint32Array(end)
     ids.set(file.ids)
     pending.forEach((change, i) => {
+      const before = choice.torn?.at === change.at ? ids[choice.torn.sector] : 0
       const isKept = choice.keeps(change)
       if (isKept) size = change.size
       if (choice.keepsSector === undefined) {
@@ -113,15 +114,15 @@ export class Medium {
           if (choice.keepsSector(change, i, pending.length, change.first + j)) ids[change.first + j] = change.ids[j]
         }
       }
-      if (choice.torn?.at === change.at) this.#tear(ids, change, choice.torn.sector, choice.torn.bytes)
+      if (choice.torn?.at === change.at) ids[choice.torn.sector] = this.#torn(before, change, choice.torn)
     })
     return this.#cut(ids, choice.size?.(number, file.size, pending) ?? size)
   }
 
-  #tear(ids: Uint32Array, change: DataEvent, sector: number, bytes: number): void {
-    const mixed = this.#sectors.bytes(ids[sector]).slice()
+  #torn(before: number, change: DataEvent, { sector, bytes }: NonNullable<Choice['torn']>): number {
+    const mixed = this.#sectors.bytes(before).slice()
     mixed.set(this.#sectors.bytes(change.ids[sector - change.first]).subarray(0, bytes))
-    ids[sector] = this.#sectors.number(mixed, 0, SECTOR)
+    return this.#sectors.number(mixed, 0, SECTOR)
   }
 
   #cut(ids: Uint32Array, size: number): FileImage {

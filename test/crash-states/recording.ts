@@ -33,6 +33,8 @@ export interface Life {
 export interface Recording {
   name: string
   seed: number
+  /** Of the store. */
+  directory: string
   /** Before the first event. */
   image: Image
   sectors: Sectors
@@ -84,7 +86,7 @@ export function record(name: string, seed: number, directory: string): Recording
     const storage = new MemoryStorage(image, { notes: true, mapping })
     const random = seededRandom(seed)
     const { events, sectors } = storage
-    const recording = { name, seed, image, sectors, events, done: tree === undefined ? 1 : 0, open }
+    const recording = { name, seed, directory, image, sectors, events, done: tree === undefined ? 1 : 0, open }
     if (tree !== undefined) {
       const work = new TreeWork(directory, storage, options, random)
       tree.run(work)
