@@ -22,7 +22,11 @@ const ONLY_OWNER = 0o177
 
 /** Answers each connection with `describe()` until `close()` is called. */
 export function serveControl(store: string, describe: () => unknown): { close(): void } {
-  rmSync(join(store, SOCKET), { force: true })
+  try {
+    rmSync(join(store, SOCKET), { force: true })
+  } catch (error) {
+    debug('something else has the name of the control socket: %s', (error as Error).message)
+  }
   const server = createServer({ pauseOnConnect: true }, connection => {
     const end = setTimeout(() => connection.destroy(), PATIENCE).unref()
     connection.on('error', () => connection.destroy())

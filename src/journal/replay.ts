@@ -159,7 +159,7 @@ function readSegment(storage: Storage, directory: string, name: string): Uint8Ar
       storage.close(fd)
     }
   } catch (cause) {
-    throw new HoltError('HOLT_IO', `${path}: cannot read the log`, { cause })
+    throw cause instanceof HoltError ? cause : new HoltError('HOLT_IO', `${path}: cannot read the log`, { cause })
   }
   throw corrupt(name, MAX_SEGMENT_FILE)
 }

@@ -27,8 +27,13 @@ export function parseMounts(text: string): MountEntry[] {
   return entries
 }
 
+/** Every mount that this process sees, as {@link parseMounts}. */
+export function listMounts(): MountEntry[] {
+  return parseMounts(readFileSync('/proc/self/mounts', 'utf8'))
+}
+
 /** The visible mount whose mount point is `path`, if there is one. */
-export function findMount(path: string, mounts = parseMounts(readFileSync('/proc/self/mounts', 'utf8'))) {
+export function findMount(path: string, mounts = listMounts()) {
   const target = mountPointPath(path)
   return mounts.findLast(entry => entry.target === target)
 }
