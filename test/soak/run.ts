@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { holtfs, RealMount, sh } from '../mount/real-mount.ts'
 import { seededRandom } from '../support/random.ts'
+import { FsxWorker } from './fsx-worker.ts'
 import { Killer } from './killer.ts'
 import { availablePrograms, MAKE_SOURCE } from './programs.ts'
 import { filesOf, MEASURES, type Measure, memoryOf, quantile, type Sample, type Trend, trendOf } from './samples.ts'
@@ -145,7 +146,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
 }
 
 function makeWorkers(place: Place, { seed, files }: SoakOptions): Worker[] {
-  const workers: Worker[] = []
+  const workers: Worker[] = [new FsxWorker(place, seed * 1000)]
   for (let i = 0; i < CHURNING; i++) workers.push(new ChurnWorker(`churn${i}`, place, seed * 1000 + i * 100, files))
   for (const [name, program] of availablePrograms()) workers.push(new ScriptWorker(name, place, program))
   return workers

@@ -1,5 +1,5 @@
 /**
- * One worker of the soak: keeps a client process going in a directory of its own on the mount. A client that fails is counted
+ * Workers of the soak: each keeps a client process going in a directory of its own on the mount. A client that fails is counted
  * with its words, and another one begins in a new directory; nobody tries again inside a client, so every error that a
  * program would have seen shows.
  */
@@ -40,11 +40,25 @@ interface Command {
   argv: string[]
 }
 
-export abstract class Worker {
+/** What keeps a client going on the mount until it is told to stop. */
+export interface Worker {
+  readonly name: string
+  /** Calls, or rounds, so far. */
+  readonly operations: number
+  /** Milliseconds of the longest call since this was last set to 0. */
+  longest: number
+  run(): Promise<void>
+  /** No other client after this one. */
+  stop(): void
+  kill(): void
+  /** Looks at what the last client has left, if it ended in order; to be called before a remount and after it. */
+  verify(): Promise<void>
+}
+
+abstract class CommandWorker implements Worker {
   readonly name: string
   protected readonly place: Place
   operations = 0
-  /** Milliseconds of the longest call since it was last asked. */
   longest = 0
   #attempt = 0
   #isDone = false
@@ -79,7 +93,6 @@ export abstract class Worker {
     }
   }
 
-  /** No other client after this one. */
   stop(): void {
     this.#stopped = true
   }
@@ -89,7 +102,6 @@ export abstract class Worker {
     this.#child?.kill('SIGKILL')
   }
 
-  /** Looks at what the last client has left, if it ended in order; to be called before a remount and after it. */
   async verify(): Promise<void> {
     if (!this.#isDone) return
     const failure = await this.#serve(this.verification(this.#attempt), this.directory(this.#attempt))
@@ -139,7 +151,7 @@ export abstract class Worker {
 }
 
 /** A shell script; each line that it prints is a round. */
-export class ScriptWorker extends Worker {
+export class ScriptWorker extends CommandWorker {
   readonly #program: Program
 
   constructor(name: string, place: Place, program: Program) {
@@ -161,7 +173,7 @@ export class ScriptWorker extends Worker {
 }
 
 /** churn.ts. */
-export class ChurnWorker extends Worker {
+export class ChurnWorker extends CommandWorker {
   readonly #seed: number
   readonly #files: number
 
