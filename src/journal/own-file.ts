@@ -15,8 +15,7 @@ const { O_NOFOLLOW, O_NONBLOCK, O_TRUNC } = constants
  * @throws HoltError HOLT_FOREIGN_FILE; the host's error
  */
 export function openOwnFile(path: string, flags: number): number {
-  // A FIFO would wait for its other end without O_NONBLOCK, which regular files ignore. What is foreign must not be cut either.
-  const fd = openSync(path, (flags & ~O_TRUNC) | O_NOFOLLOW | O_NONBLOCK, 0o600)
+  const fd = openNoFollow(path, flags)
   try {
     const stats = fstatSync(fd)
     refuseForeign(path, stats)
@@ -24,6 +23,18 @@ export function openOwnFile(path: string, flags: number): number {
     return fd
   } catch (error) {
     closeSync(fd)
+    throw error
+  }
+}
+
+function openNoFollow(path: string, flags: number): number {
+  try {
+    // A FIFO would wait for its other end without O_NONBLOCK, which regular files ignore. What is foreign must not be cut either.
+    return openSync(path, (flags & ~O_TRUNC) | O_NOFOLLOW | O_NONBLOCK, 0o600)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ELOOP') throw foreignFile(`${path} is a symbolic link, not a file of a store: remove it`)
+    if (code === 'ENXIO') throw foreignFile(`${path} is a FIFO or a socket, not a file of a store: remove it`)
     throw error
   }
 }

@@ -57,12 +57,11 @@ for (const [what, plant, message] of PLANTED) {
         await mount.umount()
         continue
       }
-      const seen = file === 'wal/*' && what === 'a symbolic link' ? /symbolic link|ELOOP/ : message
-      await refused(t, mount, seen, 'mount', mount.store, mount.path)
+      await refused(t, mount, message, 'mount', mount.store, mount.path)
       if (file !== 'frames.dat') continue
-      await refused(t, mount, seen, 'mount', '--read-only', mount.store, mount.path)
-      await refused(t, mount, seen, 'check', mount.store)
-      await refused(t, mount, seen, 'stats', mount.store)
+      await refused(t, mount, message, 'mount', '--read-only', mount.store, mount.path)
+      await refused(t, mount, message, 'check', mount.store)
+      await refused(t, mount, message, 'stats', mount.store)
     }
   })
 }
@@ -102,8 +101,8 @@ test('directories that others can change, in the store and on the way to it', as
   for (const [name, prepare, message] of cases) {
     await sh(`chmod -R u+rwx .; rm -rf store way link aside; cp -a intact store; ${prepare}`, directory)
     await refused(t, mount, message, 'mount', join(directory, name), path)
-    await refused(t, mount, message, 'mount', '-f', join(directory, name), path)
   }
+  await refused(t, mount, /way belongs to user 1/, 'mount', '-f', join(directory, 'way/new'), path)
   // What is as safe as one's own.
   for (const [name, prepare] of [
     ['link', 'ln -s store link'],
@@ -135,11 +134,12 @@ test('the way to the mount point changes all the time: the mount is there, or no
   const mount = new RealMount('planted')
   const { directory, store } = mount
   await sh('mkdir -p way/mnt victim/mnt; ln -s victim trap; chown -h 1 trap', directory)
-  const swap = 'while :; do mv -T way real; mv -T trap way; mv -T way trap; mv -T real way; done 2> /dev/null'
+  const swap =
+    'while :; do sleep 0.1; mv -T way real; mv -T trap way; mv -T way trap; mv -T real way; done 2> /dev/null'
   const swapper = spawn('/bin/sh', ['-c', swap], { cwd: directory, stdio: 'ignore' })
   try {
     let mounted = 0
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 5; i++) {
       const { code } = await holtfs('mount', store, join(directory, 'way/mnt'))
       const table = await sh(`grep -F "\\040planted-" /proc/mounts || true`, directory)
       t.notRegex(table, /victim/)
@@ -148,7 +148,7 @@ test('the way to the mount point changes all the time: the mount is there, or no
         await sh('for m in way real; do umount -l $m/mnt 2> /dev/null || true; done', directory)
       }
     }
-    t.log(`${mounted} of 8 were mounted`)
+    t.log(`${mounted} of 5 were mounted`)
   } finally {
     swapper.kill('SIGKILL')
   }
