@@ -1,6 +1,6 @@
 /** The filesystems that are compared, each ready to be worked on and taken away again. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,12 +17,16 @@ const PASSTHROUGH = fileURLToPath(new URL('./passthrough.ts', import.meta.url))
 /** Milliseconds that a mount may take. */
 const PATIENCE = 20_000
 
+/** What a command line begins with whose processes all run on the first core, or anywhere. */
+export function onCores(pinned: boolean): string[] {
+  return pinned ? ['taskset', '-c', '0'] : ['env']
+}
+
 /** holtfs as `holtfs mount` starts it, with its defaults. */
-export function mountHoltfs(scratch: string): Filesystem {
+export function mountHoltfs(scratch: string, pinned = false): Filesystem {
   const mountpoint = made(scratch, 'holtfs-mount')
-  execFileSync(process.execPath, [COMMAND_LINE, 'mount', join(scratch, 'holtfs-store'), mountpoint], {
-    stdio: 'inherit',
-  })
+  const [run, ...argv] = [...onCores(pinned), process.execPath, COMMAND_LINE, 'mount']
+  execFileSync(run, [...argv, join(scratch, 'holtfs-store'), mountpoint], { stdio: 'inherit' })
   const stop = async () => {
     const { status } = spawnSync(process.execPath, [COMMAND_LINE, 'umount', mountpoint], { stdio: 'inherit' })
     if (status !== 0) spawnSync('umount', ['-l', mountpoint])
@@ -34,13 +38,47 @@ export function plainDirectory(scratch: string): Filesystem {
   return { name: 'plain directory', directory: made(scratch, 'plain'), stop: async () => {} }
 }
 
+/** bindfs, with caches as long as ours. @throws when it is not installed. */
+export async function mountBindfs(scratch: string, pinned = false): Promise<Filesystem> {
+  const options = ['-o', 'attr_timeout=86400,entry_timeout=86400,negative_timeout=86400']
+  return mountProgram('bindfs', scratch, pinned, options)
+}
+
+/** mergerfs of one branch, with caches as long as ours. @throws when it is not installed. */
+export async function mountMergerfs(scratch: string, pinned = false): Promise<Filesystem> {
+  const options = ['cache.attr=86400', 'cache.entry=86400', 'cache.negative_entry=86400', 'cache.readdir=true']
+  return mountProgram('mergerfs', scratch, pinned, [
+    '-o',
+    [...options, 'cache.files=auto-full', 'cache.writeback=true', 'category.create=ff', 'minfreespace=1M'].join(),
+  ])
+}
+
+/** Mounts a directory elsewhere with a program that goes on in the background. */
+function mountProgram(name: string, scratch: string, pinned: boolean, options: string[]): Filesystem {
+  const mountpoint = made(scratch, `${name}-mount`)
+  const [run, ...argv] = [...onCores(pinned), name, ...options, made(scratch, `${name}-backing`), mountpoint]
+  const { status, stderr } = spawnSync(run, argv, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${name}: ${stderr.trim()}`)
+  const stop = async () => {
+    spawnSync('umount', ['-l', mountpoint])
+  }
+  return { name, directory: mountpoint, stop }
+}
+
+/** Lets the kernel forget names and inodes, but not file contents; sync first, as it keeps what is dirty. */
+export function dropCaches(): void {
+  spawnSync('sync')
+  writeFileSync('/proc/sys/vm/drop_caches', '2')
+}
+
 /** @throws when fuse-native is not installed or cannot mount here; the message says why. */
-export async function mountPassthrough(scratch: string): Promise<Filesystem> {
+export async function mountPassthrough(scratch: string, pinned = false): Promise<Filesystem> {
   const mountpoint = made(scratch, 'passthrough-mount')
-  const argv = ['--import=tsx', PASSTHROUGH, made(scratch, 'passthrough-backing'), mountpoint]
+  const script = ['--import=tsx', PASSTHROUGH, made(scratch, 'passthrough-backing'), mountpoint]
+  const [run, ...argv] = [...onCores(pinned), process.execPath, ...script]
   const env = { ...process.env, LD_LIBRARY_PATH: made(scratch, 'passthrough-library') }
   symlinkSync(bundledLibfuse(), join(env.LD_LIBRARY_PATH, 'libfuse.so.2'))
-  const server = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const server = spawn(run, argv, { stdio: ['ignore', 'pipe', 'pipe'], env })
   const stop = async () => {
     spawnSync('umount', ['-l', mountpoint])
     server.kill('SIGKILL')

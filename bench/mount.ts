@@ -3,11 +3,10 @@
  * turn, round after round, each worked on by a client process of its own, then by four at once, each of these in a directory of
  * its own. The first round is not counted.
  */
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Row, Table } from './figures.ts'
-import { type Filesystem, mountHoltfs, mountPassthrough, plainDirectory } from './filesystems.ts'
+import { dropCaches, type Filesystem, mountHoltfs, mountPassthrough, plainDirectory } from './filesystems.ts'
 import { PeerProcess } from './peer-process.ts'
 
 /** Before these the kernel drops names and inodes, but keeps file contents. */
@@ -97,10 +96,4 @@ async function ask(clients: Map<string, PeerProcess>, rounds: number): Promise<R
     }
   }
   return rows
-}
-
-/** sync first: the kernel keeps what is dirty. */
-function dropCaches(): void {
-  spawnSync('sync')
-  writeFileSync('/proc/sys/vm/drop_caches', '2')
 }

@@ -63,6 +63,9 @@ const operations = {
   unlink: (path: string, done: Done) => reply(done, () => fs.unlinkSync(on(path))),
   mkdir: (path: string, mode: number, done: Done) => reply(done, () => fs.mkdirSync(on(path), mode)),
   rmdir: (path: string, done: Done) => reply(done, () => fs.rmdirSync(on(path))),
+  link: (from: string, to: string, done: Done) => reply(done, () => fs.linkSync(on(from), on(to))),
+  symlink: (target: string, path: string, done: Done) => reply(done, () => fs.symlinkSync(target, on(path))),
+  readlink: (path: string, done: Done) => reply(done, () => fs.readlinkSync(on(path))),
   rename: (from: string, to: string, done: Done) => reply(done, () => fs.renameSync(on(from), on(to))),
 }
 

@@ -1,5 +1,5 @@
 /** A measuring child process that answers one question at a time. */
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 interface Answer {
@@ -20,10 +20,11 @@ export class PeerProcess {
     this.#child = child
   }
 
-  /** Starts `script` of this folder; resolves when it says what it can be asked. */
-  static async start(title: string, script: string, argv: string[]): Promise<PeerProcess> {
+  /** Starts `script` of this folder, on the first core when it is pinned; resolves when it says what it can be asked. */
+  static async start(title: string, script: string, argv: string[], pinned = false): Promise<PeerProcess> {
     const path = fileURLToPath(new URL(script, import.meta.url))
     const child = fork(path, argv, { execArgv: ['--import=tsx', '--expose-gc'] })
+    if (pinned) spawnSync('taskset', ['-a', '-c', '-p', '0', String(child.pid)])
     const peer = new PeerProcess(title, child)
     peer.names = (await peer.#answer()).names ?? []
     return peer
