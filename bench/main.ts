@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- [options]`: runs the benchmarks, prints their tables, and on request keeps them.
  *
- *     --only engine          one part: engine, threads, mount or peers
+ *     --only engine          one part: engine, threads, mount, peers or workloads
  *     --keys 20000,200000    sizes of the engine's dataset: multiples of 10,000
  *     --engines holtfs,lmdb  some of the engines, ours first
  *     --cpu-time             engines by the processor time of their processes: for a machine that is not quiet
@@ -22,6 +22,7 @@ import { benchMounts } from './mount.ts'
 import { benchPeers } from './peers.ts'
 import { updateReadme } from './readme.ts'
 import { benchThreads } from './threads.ts'
+import { benchWorkloads } from './workloads.ts'
 
 const { values: given } = parseArgs({
   options: {
@@ -51,6 +52,7 @@ const parts: Record<string, () => Promise<Table[]>> = {
   threads: () => benchThreads(scratch, rounds),
   mount: () => benchMounts(scratch, rounds),
   peers: () => benchPeers(scratch, rounds),
+  workloads: () => benchWorkloads(scratch, rounds),
 }
 const tables: Record<string, Table[]> = {}
 try {
