@@ -192,7 +192,7 @@ test('every operation on every record that is not what it should be', t => {
   const records = readAll(store.tree)
   const failures: string[] = []
   let cases = 0
-  const stride = Number(process.env.HOLTFS_STRIDE ?? 9)
+  const stride = Number(process.env.HOLTFS_STRIDE ?? 40)
   let next = SEED % stride
   for (const [hex, value] of records) {
     for (const [what, key, mutated] of mutations(Buffer.from(hex, 'hex'), value)) {
