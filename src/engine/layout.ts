@@ -39,8 +39,11 @@ export const H_BLOOM_BYTES = 56
 export const H_BLOOM_HASHES = 60
 /** Bytes of the bloom filter and of the gaps before and between leaf pages: neither live nor dead. */
 export const H_SLACK = 64
+/** What is known of the keys of all records (frame-key.ts): length + 1, u16; 0: nothing. The bytes are at {@link H_KEY}. */
+export const H_KEY_LENGTH = 68
 /** CRC32 of each data page, page 1 first; 0 for pages at or beyond H_USED. */
 export const H_PAGE_CRCS = 512
+export const H_KEY = 1020
 /** CRC32 of the header bytes before it. */
 export const H_CRC = 4092
 

@@ -13,6 +13,7 @@ import { HoltError } from '../errors.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_BLOBS } from '../limits.ts'
 import { DiskSlots } from './disk-slots.ts'
 import type { FrameFile } from './frame-file.ts'
+import { noteFrameKey } from './frame-key.ts'
 import {
   FORMAT_VERSION,
   FRAME_MAGIC_HIGH,
@@ -50,6 +51,8 @@ import {
   NUMBERS,
 } from './shared.ts'
 import { ViewTable } from './view-table.ts'
+
+const NO_KEY = new Uint8Array(0)
 
 /** Blob id of the tree's root frame; ids start here, 0 means none. */
 export const ROOT_BLOB = 1
@@ -136,7 +139,7 @@ export class Pool {
   openRoot(): void {
     if (this.control[C_EPOCH] === 0) this.control[C_EPOCH] = 1
     if (this.diskSlotOf[ROOT_BLOB] !== 0) this.fetch(ROOT_BLOB)
-    else this.#install(ROOT_BLOB)
+    else noteFrameKey(this, this.#install(ROOT_BLOB) << FRAME_SHIFT, NO_KEY, 0)
   }
 
   /** Notes that there is a key of so many bytes, before the change is visible in a cut. */

@@ -127,7 +127,7 @@ function replaySegment(
  * an intact record behind it that was appended later. Bodies cannot pass for records: the salt is random, and an older
  * record of this very segment has a lower seq.
  */
-function wasDurable(reader: RecordReader, end: number, at: number, seq: number, after: number): boolean {
+export function wasDurable(reader: RecordReader, end: number, at: number, seq: number, after: number): boolean {
   for (let next = at + 8; next < end; ) {
     const size = reader.read(next)
     if (size > 0 && reader.seq >= seq && (reader.durable >= seq || seq <= after)) return true
@@ -137,14 +137,14 @@ function wasDurable(reader: RecordReader, end: number, at: number, seq: number, 
 }
 
 /** Whether there is nothing but zeros from `at`, a multiple of 8, to the end. `bytes` begin at a multiple of 4. */
-function isZero(bytes: Uint8Array, at: number): boolean {
+export function isZero(bytes: Uint8Array, at: number): boolean {
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
   for (let i = at >>> 2; i < words.length; i++) if (words[i] !== 0) return false
   for (let i = words.length << 2; i < bytes.length; i++) if (bytes[i] !== 0) return false
   return true
 }
 
-function readSegment(storage: Storage, directory: string, name: string): Uint8Array {
+export function readSegment(storage: Storage, directory: string, name: string): Uint8Array {
   const path = join(directory, name)
   let length = 0
   try {

@@ -9,6 +9,7 @@
  * it in the place of the frame it was copied from.
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, SPILL_RESERVE } from '../../limits.ts'
+import { copyFrameKey, noteFrameKey } from '../frame-key.ts'
 import {
   H_BLOB,
   H_DEAD,
@@ -139,6 +140,7 @@ export class Build {
       return
     }
     const used = u32[(from + H_USED) >> 2]
+    copyFrameKey(this.#pool, from, to)
     u8.copyWithin(to + DATA_START, from + DATA_START, from + used)
     u32[(to + H_USED) >> 2] = used
     u32[(to + H_DEAD) >> 2] = dead
@@ -196,6 +198,7 @@ export class Build {
       while (open.top >= 0 && next < depths[open.top]) this.#close(next)
       if (next < 0) break
     }
+    noteFrameKey(pool, this.slot << FRAME_SHIFT, key, this.rootDepth)
     pool.beginWrite(this.slot)
     pool.endWrite(this.slot)
     return end

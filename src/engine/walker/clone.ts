@@ -4,6 +4,7 @@
  */
 import { HoltError } from '../../errors.ts'
 import { FRAME_SIZE } from '../../limits.ts'
+import { copyFrameKey } from '../frame-key.ts'
 import {
   BLOB,
   H_ROOT,
@@ -150,6 +151,7 @@ export function copyNode(pool: Pool, source: number, copy: number, size: number)
 /** Copies the whole tree of the frame at `from` into the formatted, empty frame at `to`. */
 export function cloneFrame(pool: Pool, from: number, to: number): void {
   const { u16 } = pool
+  copyFrameKey(pool, from, to)
   if (u16[(from + H_ROOT) >> 1] === 0) return
   u16[(to + H_ROOT) >> 1] = cloneSubtree(pool, from, from + H_ROOT, to)
 }

@@ -5,6 +5,7 @@
  * it works on copies that nobody else sees.
  */
 import { FRAME_SIZE } from '../../limits.ts'
+import { type ListedNodes, noteKeyBelow } from '../frame-key.ts'
 import {
   BLOB,
   BLOB_CHILD,
@@ -41,6 +42,7 @@ export class Gather {
   readonly #weight = new Float64Array(MAX_LISTED)
   readonly #crossings = new Int32Array(MAX_LISTED)
   #listed = 0
+  readonly #listedNodes: ListedNodes = { hangAt: this.#hangAt, parent: this.#parent, edgeByte: this.#first }
 
   constructor(pool: Pool) {
     this.#pool = pool
@@ -65,9 +67,14 @@ export class Gather {
     const subtree = this.#bestSubtree(most, mostBlobs)
     const [from, to] = this.#bestRun(most, mostBlobs)
     const runWeight = this.#sum(from, to)
-    if (subtree > 0 && this.#weight[subtree] >= runWeight) this.#moveSubtree(base, group, blob, this.#hangAt[subtree])
-    else if (to > from) this.#moveRun(base, group, blob, from, to)
-    else return false
+    if (subtree > 0 && this.#weight[subtree] >= runWeight) {
+      const isPrefix = pool.u8[nodeAt(pool, base, this.#hangAt[subtree])] === PREFIX
+      noteKeyBelow(pool, base, this.#listedNodes, subtree, group, isPrefix)
+      this.#moveSubtree(base, group, blob, this.#hangAt[subtree])
+    } else if (to > from) {
+      noteKeyBelow(pool, base, this.#listedNodes, this.#parent[from], group, false)
+      this.#moveRun(base, group, blob, from, to)
+    } else return false
     return true
   }
 

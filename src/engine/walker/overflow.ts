@@ -3,6 +3,7 @@
  * stays in it, as a blob of its own; everything else moves to a new frame, where a crossing stands for the run.
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE } from '../../limits.ts'
+import { noteFrameKey } from '../frame-key.ts'
 import {
   BLOB_RUN,
   H_DEAD,
@@ -77,6 +78,7 @@ export class Overflow {
     if (this.#packRun(old, run, runEnd, kept)) pool.u32[(old + H_USED) >> 2] = DATA_START + kept
     else pool.u32[(old + H_USED) >> 2] = oldEnd
     pool.u32[(old + H_DEAD) >> 2] = pool.u32[(old + H_USED) >> 2] - DATA_START - kept
+    this.#noteKey(old, level, run, runEnd, key)
     this.#makeRoot(old, run, runEnd)
     pool.beginWrite(oldSlot)
     pool.endWrite(oldSlot)
@@ -129,6 +131,23 @@ export class Overflow {
     const ref = makeCrossing(pool, base, u8, 0, 0, blob)
     u8[base + offsetOf(ref) + BLOB_RUN] = 1
     return ref
+  }
+
+  /** Notes in the frame at `base` what leads to the run in `first` to `end - 1` of an open node on the way of `key`. */
+  #noteKey(base: number, level: number, first: number, end: number, key: Uint8Array): void {
+    const open = this.#open
+    const depth = open.depths[level]
+    if (end - first > 1) {
+      noteFrameKey(this.#pool, base, key, depth)
+      return
+    }
+    const child = base + offsetOf(open.refs[first])
+    const edge = edgeOf(this.#pool, child)
+    const own = new Uint8Array(depth + 1 + edge)
+    own.set(key.subarray(0, depth))
+    own[depth] = open.from[first]
+    own.set(this.#pool.u8.subarray(child + PREFIX_BYTES, child + PREFIX_BYTES + edge), depth + 1)
+    noteFrameKey(this.#pool, base, own, own.length)
   }
 
   /** Makes the entries `first` to `end - 1` the tree of the frame at `base`. */

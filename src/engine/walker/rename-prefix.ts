@@ -3,6 +3,7 @@
  * their own depth, so none is touched; at most one frame's nodes are copied, however many keys lie below.
  */
 import { FRAME_SHIFT, MAX_VALUE } from '../../limits.ts'
+import { noteFrameKey } from '../frame-key.ts'
 import {
   BLOB,
   BLOB_BYTES,
@@ -83,6 +84,7 @@ export class RenamePrefix {
     const copy = slot << FRAME_SHIFT
     pool.u16[(copy + H_ROOT) >> 1] = cloneSubtree(pool, base, refAt, copy)
     if (isLeaf) advanceLeaf(pool, nodeAt(pool, copy, copy + H_ROOT), erase.matched)
+    noteFrameKey(pool, copy, this.#key, length)
     pool.beginWrite(slot)
     pool.endWrite(slot)
     erase.cutSubtree(bytes)

@@ -8,6 +8,7 @@
  * routing region is no small part of it.
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MIN_ROUTED_BYTES, PAGE_SIZE, SPILL_RESERVE } from '../../limits.ts'
+import { copyFrameKey } from '../frame-key.ts'
 import {
   BLOB,
   H_BLOOM,
@@ -88,6 +89,7 @@ export function planRouting(pool: Pool, base: number): boolean {
 /** Copies the tree of the frame at `from`, which was planned last, into the formatted, empty frame at `to`. */
 export function cloneRouted(pool: Pool, from: number, to: number): void {
   const { u8, u16, u32 } = pool
+  copyFrameKey(pool, from, to)
   const bloom = to + plan.bloom
   let innerAt = to + DATA_START
   let leafAt = plan.leaves

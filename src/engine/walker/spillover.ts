@@ -5,6 +5,7 @@
  * branches on hashes or numbers, a run of neighbouring ones moves out together and shares the child (a run crossing).
  */
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, SPILL_RESERVE } from '../../limits.ts'
+import { type ListedNodes, noteKeyBelow } from '../frame-key.ts'
 import {
   BLOB,
   BLOB_RUN,
@@ -47,6 +48,7 @@ const NO_BYTE = -1
 const hangAt = new Int32Array(MAX_NODES)
 const parent = new Int32Array(MAX_NODES)
 const edgeByte = new Int16Array(MAX_NODES)
+const listed: ListedNodes = { hangAt, parent, edgeByte }
 const behindSlash = new Uint8Array(MAX_NODES)
 const bytes = new Int32Array(MAX_NODES)
 
@@ -59,8 +61,8 @@ export function makeRoom(pool: Pool, slot: number, need: number): void {
     if (pool.room(packed << FRAME_SHIFT, SPILL_RESERVE) >= need + WORTH_COMPACTING) return
     slot = packed
   }
-  const refAt = chooseVictim(pool, slot << FRAME_SHIFT)
-  if (refAt !== 0) compact(pool, spill(pool, slot, refAt))
+  const victim = chooseVictim(pool, slot << FRAME_SHIFT)
+  if (victim !== 0) compact(pool, spill(pool, slot, victim))
   else spillRun(pool, slot)
 }
 
@@ -81,8 +83,9 @@ export function compact(pool: Pool, slot: number): number {
   return to
 }
 
-/** Moves the subtree at `refAt` to a new blob; returns the slot where the frame now is. */
-function spill(pool: Pool, slot: number, refAt: number): number {
+/** Moves the subtree with list index `i` to a new blob; returns the slot where the frame now is. */
+function spill(pool: Pool, slot: number, i: number): number {
+  const refAt = hangAt[i]
   const childSlot = pool.createBlob()
   const child = childSlot << FRAME_SHIFT
   const blob = pool.blobOf[childSlot]
@@ -93,6 +96,7 @@ function spill(pool: Pool, slot: number, refAt: number): number {
   const isPrefix = pool.u8[victim] === PREFIX
   const edgeLength = isPrefix ? pool.u8[victim + PREFIX_LENGTH] : 0
   pool.u16[(child + H_ROOT) >> 1] = cloneSubtree(pool, source, isPrefix ? victim + PREFIX_CHILD : refAt, child)
+  noteKeyBelow(pool, source, listed, i, child, isPrefix)
   pool.beginWrite(childSlot)
   pool.endWrite(childSlot)
 
@@ -121,6 +125,7 @@ function spillRun(pool: Pool, slot: number): void {
   const blob = pool.blobOf[childSlot]
   const source = slot << FRAME_SHIFT
   copyChildren(pool, source, follow(pool, source, way), child)
+  noteKeyBelow(pool, source, listed, run.node, child, false)
   pool.beginWrite(childSlot)
   pool.endWrite(childSlot)
 
@@ -187,7 +192,7 @@ function follow(pool: Pool, base: number, way: readonly number[]): number {
   return refAt
 }
 
-/** Where the subtree hangs that is best moved out of the frame at `base`; 0 when {@link run} is better. */
+/** List index of the subtree that is best moved out of the frame at `base`; 0 when {@link run} is better. */
 function chooseVictim(pool: Pool, base: number): number {
   const nodes = listSubtrees(pool, base)
   for (let i = nodes - 1; i > 0; i--) bytes[parent[i]] += bytes[i]
@@ -196,10 +201,10 @@ function chooseVictim(pool: Pool, base: number): number {
     if (bytes[i] > MOST || pool.u8[nodeAt(pool, base, hangAt[i])] === BLOB) continue
     if (best === 0 || isBetter(i, best)) best = i
   }
-  if (best !== 0 && bytes[best] >= LEAST) return hangAt[best]
+  if (best !== 0 && bytes[best] >= LEAST) return best
   if (chooseRun(pool, base, nodes) > (best === 0 ? 0 : bytes[best])) return 0
   if (best === 0) throw new Error('a full frame has no subtree to move out')
-  return hangAt[best]
+  return best
 }
 
 /**
