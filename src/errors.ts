@@ -25,6 +25,9 @@ export type HoltErrorCode =
   | 'HOLT_VALUE_TOO_LONG'
   | 'HOLT_VIEW_EXPIRED'
 
+/** What to do about a damaged store. */
+export const ADVICE = 'holtfs check --repair saves what can be saved, or restore the store from a backup'
+
 /** `not-applied`: nothing changed. `unknown`: reopen the store to learn whether the change is there. */
 export type Applied = 'not-applied' | 'unknown'
 

@@ -1,11 +1,13 @@
 /**
  * `holtfs check`: walks a whole store that is not mounted and lists everything that does not agree: frame checksums and
- * structure, dirents and inodes, link counts, orphans, data files. Changes nothing.
+ * structure, dirents and inodes, link counts, orphans, data files. Changes nothing, unless it is to repair
+ * (src/fs/repair-store.ts).
  *
- * Exit codes are its own: 0 clean, 1 problems, 2 wrong usage, 3 the store could not be checked.
+ * Exit codes are its own: 0 clean, 1 problems, 2 wrong usage, 3 the store could not be checked or repaired.
  */
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
+import type { Loss } from '../engine/salvage.ts'
 import { openStore, type Store } from '../engine/store.ts'
 import { HoltError } from '../errors.ts'
 import { checkFilesystem, type Problem } from '../fs/check.ts'
@@ -13,6 +15,7 @@ import { DataFiles } from '../fs/data-files.ts'
 import { describeKeys } from '../fs/describe-keys.ts'
 import { NS_INODE, NUMBER_KEY, numberKey, ROOT_INO } from '../fs/keys.ts'
 import type { Metadata } from '../fs/metadata.ts'
+import { type RepairSummary, repairStore } from '../fs/repair-store.ts'
 import { createFsShared } from '../fs/shared.ts'
 import { hostStorage } from '../journal/storage.ts'
 import { printable } from './printable.ts'
@@ -25,11 +28,30 @@ export interface CheckReport {
   blobs: number
   records: number
   problems: Problem[]
+  repair?: RepairReport
+}
+
+interface RepairReport {
+  /** False: nothing was changed, it was asked what would be. */
+  done: boolean
+  frames: number
+  records: number
+  /** Changes of the log that were applied. */
+  changes: number
+  /** What could not be read. */
+  lost: Problem[]
+  /** What was lost, found or put right in the filesystem. */
+  actions: Problem[]
+  /** Where the damaged store is. */
+  kept?: string
 }
 
 interface Options {
   json?: boolean
   progress?: boolean
+  repair?: boolean
+  dryRun?: boolean
+  discard?: boolean
 }
 
 const PROBLEMS = 1
@@ -44,15 +66,20 @@ export function registerCheck(program: Command): void {
       'walk a store that is not mounted and list what is wrong; exit code 1 when something is, 3 when it cannot be checked',
     )
     .argument('<store>', 'directory of the store')
+    .option('--repair', 'make a new store of what can be saved of a damaged one; the damaged one is kept beside it')
+    .option('--dry-run', 'say what --repair would do, and change nothing')
+    .option('--discard', 'with --repair: remove the damaged store')
     .option('--json', 'print one JSON document')
     .option('--progress', 'show progress on stderr, also when it is no terminal')
-    .action((store: string, given: Options) => {
+    .action((store: string, given: Options, command: Command) => {
+      if (given.discard === true && given.repair !== true) command.error('error: --discard goes with --repair')
       const progress = new Progress(given.progress === true)
       try {
         const report = checkStore(resolve(store), progress)
+        if (!report.clean && (given.repair === true || given.dryRun === true)) repair(report, given, progress)
         progress.end()
         process.stdout.write(given.json === true ? `${JSON.stringify(report)}\n` : describe(report))
-        if (!report.clean) process.exitCode = PROBLEMS
+        if (!report.clean && report.repair?.done !== true) process.exitCode = PROBLEMS
       } catch (error) {
         progress.end()
         printError(error)
@@ -88,11 +115,32 @@ function checkTree({ tree }: Store, report: CheckReport, progress: Progress): vo
   const { blobs, records, problems } = tree.check((done, total) => progress.report('checking frames', done, total))
   report.blobs = blobs
   report.records = records
-  const describesKeys = problems.length > 0 && isFilesystem(tree)
-  for (const { code, message, key } of problems) {
-    const hit = key === undefined ? '' : describesKeys ? describeKeys(key) : `keys that begin with ${quoted(key)}`
-    report.problems.push({ code, message: hit === '' ? message : `${message} (it holds ${hit})` })
-  }
+  const ofFiles = problems.length > 0 && isFilesystem(tree)
+  for (const { code, message, key } of problems) report.problems.push({ code, message: message + held(key, ofFiles) })
+}
+
+function repair(report: CheckReport, { dryRun = false, discard = false }: Options, progress: Progress): void {
+  const summary: RepairSummary = repairStore(report.store, {
+    dryRun,
+    discard,
+    progress: (what, done, total) => progress.report(what, done, total),
+  })
+  const { frames, records, changes, losses, actions, isFilesystem: ofFiles } = summary
+  const lost = losses.map(({ what, key, message }: Loss) => ({
+    code: `LOST_${what.toUpperCase()}`,
+    message: message + held(key, ofFiles),
+  }))
+  report.repair = { done: !dryRun, frames, records, changes, lost, actions }
+  if (summary.kept !== undefined) report.repair.kept = summary.kept
+}
+
+/** What the keys behind a damaged part are, in words. */
+function held(key: Uint8Array | undefined, ofFiles: boolean): string {
+  if (key === undefined) return ''
+  const text = ofFiles
+    ? describeKeys(key)
+    : `keys that begin with ${JSON.stringify(Buffer.from(key).toString('latin1'))}`
+  return ` (it held ${text})`
 }
 
 /** A store that an embedding program filled has no root directory, and nothing of a filesystem to check. */
@@ -106,16 +154,20 @@ function isFilesystem(tree: Metadata): boolean {
   }
 }
 
-function quoted(key: Uint8Array): string {
-  return JSON.stringify(Buffer.from(key).toString('latin1'))
+function describe({ store, problems, clean, records, blobs, repair }: CheckReport): string {
+  const lines = problems.map(line)
+  const verdict = clean ? 'clean' : `${problems.length} problem${problems.length === 1 ? '' : 's'}`
+  lines.push(`${store}: ${verdict} (${records} records in ${blobs} blobs)`)
+  if (repair !== undefined) {
+    lines.push(...repair.lost.map(line), ...repair.actions.map(line))
+    const saved = `${repair.records} records of ${repair.frames} frames and ${repair.changes} changes of the log`
+    lines.push(`${store}: ${repair.done ? 'repaired, saved' : 'a repair would save'} ${saved}`)
+    if (repair.kept !== undefined) lines.push(`the damaged store is kept as ${repair.kept}`)
+  }
+  return `${lines.join('\n')}\n`
 }
 
-function describe(report: CheckReport): string {
-  const lines = report.problems.map(({ code, path, ino, message }) => {
-    const where = path ?? (ino === undefined ? '' : `inode ${ino}`)
-    return printable(`${code}${where === '' ? '' : ` ${where}`}: ${message}`)
-  })
-  const verdict = report.clean ? 'clean' : `${lines.length} problem${lines.length === 1 ? '' : 's'}`
-  lines.push(`${report.store}: ${verdict} (${report.records} records in ${report.blobs} blobs)`)
-  return `${lines.join('\n')}\n`
+function line({ code, path, ino, message }: Problem): string {
+  const where = path ?? (ino === undefined ? '' : `inode ${ino}`)
+  return printable(`${code}${where === '' ? '' : ` ${where}`}: ${message}`)
 }

@@ -4,7 +4,7 @@
  * which blob is the manifest's knowledge, not the file's.
  */
 import { crc32 } from 'node:zlib'
-import { HoltError } from '../errors.ts'
+import { ADVICE, HoltError } from '../errors.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, PAGE_SIZE } from '../limits.ts'
 import {
   FORMAT_VERSION,
@@ -121,7 +121,7 @@ export class FrameFile {
 export function corruptImage(slot: number, blob: number, problem: string): HoltError {
   return new HoltError(
     'HOLT_CORRUPT_FRAME',
-    `slot ${slot} of frames.dat should hold blob ${blob}, but ${problem}: restore the store from a backup`,
+    `slot ${slot} of frames.dat should hold blob ${blob}, but ${problem}: ${ADVICE}`,
   )
 }
 

@@ -10,7 +10,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { HoltError } from '../errors.ts'
+import { ADVICE, HoltError } from '../errors.ts'
 import type { Storage } from '../journal/storage.ts'
 import { MAX_BLOBS } from '../limits.ts'
 import { FORMAT_VERSION } from './layout.ts'
@@ -261,5 +261,5 @@ function durably(sync: () => void): void {
 }
 
 function corrupt(path: string, what: string): HoltError {
-  return new HoltError('HOLT_CORRUPT_MANIFEST', `${path}: ${what}: restore the store from a backup`)
+  return new HoltError('HOLT_CORRUPT_MANIFEST', `${path}: ${what}: ${ADVICE}`)
 }

@@ -7,7 +7,7 @@
  * says where it belongs (frame-key.ts). Without a manifest the images themselves tell which of them are the newest.
  */
 import { join } from 'node:path'
-import { HoltError } from '../errors.ts'
+import { ADVICE, HoltError } from '../errors.ts'
 import type { Storage } from '../journal/storage.ts'
 import { WAL } from './attach.ts'
 import { frameKey } from './frame-key.ts'
@@ -116,7 +116,7 @@ class Salvage {
       return readManifest(this.#storage, this.#from)
     } catch (error) {
       if (!(error instanceof HoltError) || error.code === 'HOLT_FORMAT') throw error
-      this.#lose({ what: 'manifest', message: `${error.message.split(':')[1]?.trim() ?? 'it cannot be read'}` })
+      this.#lose({ what: 'manifest', message: error.message.replace(`: ${ADVICE}`, '') })
       return undefined
     }
   }

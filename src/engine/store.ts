@@ -8,7 +8,7 @@
  */
 import { constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { HoltError } from '../errors.ts'
+import { ADVICE, HoltError } from '../errors.ts'
 import { type Durability, Journal } from '../journal/journal.ts'
 import { replay } from '../journal/replay.ts'
 import { createJournalShared } from '../journal/shared.ts'
@@ -233,6 +233,9 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
   }
   const foreign = readdirSync(directory).filter(name => !LEFTOVERS.includes(name))
   if (readOnly && foreign.length === 0) throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no store`)
+  if (foreign.includes(FRAMES) && !foreign.includes('manifest')) {
+    throw new HoltError('HOLT_CORRUPT_MANIFEST', `${join(directory, 'manifest')} is missing: ${ADVICE}`)
+  }
   if (foreign.length > 0 && !foreign.includes('manifest')) {
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not empty and not a store: name another directory`)
   }
@@ -261,7 +264,7 @@ function scratchFor(storage: Storage, manifest: ManifestState): Scratch {
 function openFrames(storage: Storage, directory: string, mayBeNew: boolean, readOnly: boolean): number {
   const fresh = !storage.list(directory).includes(FRAMES)
   if (fresh && !mayBeNew) {
-    throw new HoltError('HOLT_CORRUPT_FRAME', `${join(directory, FRAMES)} is missing: restore the store from a backup`)
+    throw new HoltError('HOLT_CORRUPT_FRAME', `${join(directory, FRAMES)} is missing: ${ADVICE}`)
   }
   if (readOnly) return fresh ? -1 : storage.open(join(directory, FRAMES), constants.O_RDONLY)
   const fd = storage.open(join(directory, FRAMES), constants.O_RDWR | constants.O_CREAT)

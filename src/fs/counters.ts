@@ -50,10 +50,22 @@ export function readCounterBounds(metadata: Metadata): CounterBounds | undefined
   return { ino: at(8), cookie: at(16), dataId: at(24), longestPath: at(32) }
 }
 
+/** The counters record. */
+export function encodeCounterBounds({ ino, cookie, dataId, longestPath }: CounterBounds): Uint8Array {
+  const record = new Uint8Array(RECORD_SIZE)
+  const view = new DataView(record.buffer)
+  record[0] = VERSION
+  const bounds = [ino, cookie, dataId, longestPath]
+  for (let i = 0; i < bounds.length; i++) {
+    view.setUint32(8 + i * 8, bounds[i], true)
+    view.setUint32(12 + i * 8, Math.floor(bounds[i] / 2 ** 32), true)
+  }
+  return record
+}
+
 export class Counters {
   readonly #metadata: Metadata
   readonly #shared: SharedState
-  readonly #record = new Uint8Array(RECORD_SIZE)
   #raised = false
 
   constructor(metadata: Metadata, shared: SharedState) {
@@ -107,15 +119,14 @@ export class Counters {
   /** Stages the new bounds if this section raised one; to be called last before a commit. */
   stage(): void {
     if (!this.#raised) return
-    const view = new DataView(this.#record.buffer)
     const doubles = this.#shared.doubles
-    this.#record[0] = VERSION
-    const bounds = [doubles[INO + 1], doubles[COOKIE + 1], doubles[DATA + 1], doubles[LONGEST]]
-    for (let i = 0; i < bounds.length; i++) {
-      view.setUint32(8 + i * 8, bounds[i], true)
-      view.setUint32(12 + i * 8, Math.floor(bounds[i] / 2 ** 32), true)
-    }
-    this.#metadata.stagePut(COUNTERS_KEY, COUNTERS_KEY.length, this.#record, 0, RECORD_SIZE)
+    const record = encodeCounterBounds({
+      ino: doubles[INO + 1],
+      cookie: doubles[COOKIE + 1],
+      dataId: doubles[DATA + 1],
+      longestPath: doubles[LONGEST],
+    })
+    this.#metadata.stagePut(COUNTERS_KEY, COUNTERS_KEY.length, record, 0, RECORD_SIZE)
   }
 
   /** The section ended: a raised bound that was not committed is forgotten, in every thread. */

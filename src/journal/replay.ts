@@ -8,7 +8,7 @@
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { HoltError } from '../errors.ts'
+import { ADVICE, HoltError } from '../errors.ts'
 import { RECORD_HEADER, RecordReader, SEAL } from './record.ts'
 import { listSegments, readSegmentHeader, SEGMENT_HEADER, type Segment } from './segments.ts'
 import type { Storage } from './storage.ts'
@@ -56,7 +56,7 @@ export function replay(
   const start = segments.findLastIndex(segment => segment.first <= after + 1)
   if (start < 0) {
     if (segments.length === 0 && mayBeAbsent) return { lastSeq: after, durableSeq: after, records: 0 }
-    throw new HoltError('HOLT_MISSING_WAL', `${directory}: the log record ${after + 1} is missing`)
+    throw new HoltError('HOLT_MISSING_WAL', `${directory}: the log record ${after + 1} is missing: ${ADVICE}`)
   }
   const result: Replayed = { lastSeq: after, durableSeq: after, records: 0 }
   let next = segments[start].first
@@ -64,7 +64,10 @@ export function replay(
     const segment = segments[i]
     if (segment.first !== next) {
       if (segment.first < next) throw corrupt(segment.name, 0)
-      throw new HoltError('HOLT_MISSING_WAL', `${directory}: records ${next} to ${segment.first - 1} are missing`)
+      throw new HoltError(
+        'HOLT_MISSING_WAL',
+        `${directory}: records ${next} to ${segment.first - 1} are missing: ${ADVICE}`,
+      )
     }
     const bytes = readSegment(storage, directory, segment.name)
     next = replaySegment(bytes, segment, segments[i + 1], after, visit, result)
@@ -165,5 +168,5 @@ export function readSegment(storage: Storage, directory: string, name: string): 
 }
 
 function corrupt(segment: string, offset: number): HoltError {
-  return new HoltError('HOLT_CORRUPT_WAL', `${segment}: the log is damaged at byte ${offset}`)
+  return new HoltError('HOLT_CORRUPT_WAL', `${segment}: the log is damaged at byte ${offset}: ${ADVICE}`)
 }

@@ -36,7 +36,7 @@ for (const { log, emptyStore } of LOGS) {
         continue
       }
       const error = t.throws(() => readAll(storage), { code: 'HOLT_CORRUPT_WAL' }, `byte ${at}`)
-      const offset = Number(/^0000000000000001\.wal: .* byte (\d+)$/.exec(error?.message ?? '')?.[1])
+      const offset = Number(/^0000000000000001\.wal: .* byte (\d+): /.exec(error?.message ?? '')?.[1])
       t.true(offset <= at && at - offset < 330, `byte ${at}: ${error?.message}`)
     }
   })

@@ -1,0 +1,239 @@
+/**
+ * The part of the repair that is about what inodes have besides names: their own records, inline data, data files, extended
+ * attributes. Inodes and contents come before names, attributes after them.
+ */
+
+import { MAX_VALUE } from '../limits.ts'
+import { isValidAcl, modeOfAcl } from './acl.ts'
+import type { DataFiles } from './data-files.ts'
+import { DATA_FILE, DATA_INLINE, S_IFLNK, S_IFREG, XATTR_ACCESS, XATTR_ANY, XATTR_DEFAULT } from './inode.ts'
+import {
+  ALL_INLINE,
+  ALL_INODES,
+  ALL_ORPHANS,
+  ALL_RETIRED,
+  ALL_XATTRS,
+  keyNumber,
+  NS_INODE,
+  NS_XATTR,
+  NUMBER_KEY,
+  numberKey,
+} from './keys.ts'
+import { hostBlocks, inlineBlocks } from './publication.ts'
+import type { RepairState } from './repair-state.ts'
+import { kindOfName, MAX_XATTR_NAME } from './xattr-names.ts'
+
+const TYPES = new Set([0o14, 0o12, 0o10, 0o06, 0o04, 0o02, 0o01])
+
+export class RepairContents {
+  readonly #state: RepairState
+  readonly #data: DataFiles
+  readonly #key = new Uint8Array(NUMBER_KEY)
+  /** Bytes under numbers that no inode has: what is left of files whose inode is lost. */
+  readonly #remains = new Map<number, number>()
+  /** Data files that no inode refers to. */
+  readonly unowned: number[] = []
+
+  constructor(state: RepairState, data: DataFiles) {
+    this.#state = state
+    this.#data = data
+  }
+
+  /** Reads all inodes; records that are none go. */
+  readInodes(): void {
+    const state = this.#state
+    state.walk(ALL_INODES, 'inodes', ({ key, keyLength, value, valueLength }) => {
+      const ino = keyNumber(key)
+      state.record.bytes.set(value.subarray(0, Math.min(valueLength, state.record.bytes.length)))
+      if (keyLength === NUMBER_KEY && state.accept(ino, valueLength) && TYPES.has(state.record.type >> 12)) {
+        state.know()
+        return
+      }
+      state.delete(key.subarray(0, keyLength))
+      state.tell({ code: 'LOST_INODE', ino, message: 'its record is none' })
+    })
+    state.walk(ALL_ORPHANS, 'inodes', ({ key, keyLength }) => {
+      const known = keyLength === NUMBER_KEY ? state.inodes.get(keyNumber(key)) : undefined
+      if (known === undefined) state.delete(key.subarray(0, keyLength))
+      else known.isOrphan = true
+    })
+  }
+
+  /** Brings inodes and the bytes in the tree together. */
+  mendInline(): void {
+    const state = this.#state
+    const found = new Set<number>()
+    const wrongSize = new Map<number, number>()
+    state.walk(ALL_INLINE, 'small files', ({ key, keyLength, valueLength }) => {
+      const ino = keyNumber(key)
+      const known = state.inodes.get(ino)
+      state.noteIno(ino)
+      if (keyLength !== NUMBER_KEY) state.delete(key.subarray(0, keyLength))
+      else if (known === undefined) this.#remains.set(ino, valueLength)
+      else if (known.kind !== DATA_INLINE) state.delete(key.subarray(0, keyLength))
+      else {
+        found.add(ino)
+        if (known.size !== valueLength) wrongSize.set(ino, valueLength)
+      }
+    })
+    for (const [ino, size] of wrongSize) {
+      state.change(ino, record => {
+        record.size = size
+        record.blocks = inlineBlocks(size)
+      })
+      state.mend('sizes of files set to the bytes that are there')
+    }
+    for (const [ino, known] of state.inodes) {
+      if (known.kind !== DATA_INLINE || found.has(ino)) continue
+      if (known.type === S_IFLNK) {
+        state.inodes.delete(ino)
+        state.delete(this.#key.subarray(0, numberKey(this.#key, NS_INODE, ino)))
+        state.tell({ code: 'LOST_FILE', ino, message: 'the target of a symbolic link is lost' })
+      } else state.empty(ino, `its ${known.size} bytes are lost`)
+    }
+    state.flush()
+  }
+
+  /** Brings inodes and the host's files together. */
+  mendData(): void {
+    const state = this.#state
+    const owners = new Map<number, number>()
+    const doubles: number[] = []
+    for (const [ino, { kind, dataId }] of state.inodes) {
+      if (kind !== DATA_FILE) continue
+      if (owners.has(dataId)) doubles.push(ino)
+      else owners.set(dataId, ino)
+    }
+    for (const ino of doubles) state.empty(ino, 'its data file belongs to another one')
+    const retired = new Set<number>()
+    state.walk(ALL_RETIRED, 'data files', ({ key, keyLength }) => {
+      const id = keyNumber(key)
+      if (keyLength === NUMBER_KEY && !owners.has(id)) retired.add(id)
+      else state.delete(key.subarray(0, keyLength))
+    })
+    const missing = new Map(owners)
+    for (const id of this.#data.ids()) {
+      if (Number.isNaN(id)) continue
+      missing.delete(id)
+      if (id >= state.nextDataId) state.nextDataId = id + 1
+      if (!owners.has(id) && !retired.has(id)) this.unowned.push(id)
+    }
+    for (const [, ino] of missing) state.empty(ino, `its data file is lost, with ${state.inodes.get(ino)?.size} bytes`)
+    state.flush()
+  }
+
+  /** Makes an inode of the bytes in the tree that were those of `ino`, if there are any; false when there are none. */
+  restore(ino: number, type: number): boolean {
+    const size = this.#remains.get(ino)
+    if (size === undefined || (type !== S_IFREG && type !== S_IFLNK)) return false
+    this.#remains.delete(ino)
+    const state = this.#state
+    state.make(ino, type)
+    state.record.dataKind = DATA_INLINE
+    state.record.size = size
+    state.record.blocks = inlineBlocks(size)
+    state.know()
+    state.store()
+    return true
+  }
+
+  /** Makes files of what is left without inode and name; `add` gives them one. */
+  restoreNameless(add: (ino: number, name: string, what: string) => void): void {
+    const state = this.#state
+    for (const ino of [...this.#remains.keys()]) {
+      if (this.restore(ino, S_IFREG)) add(ino, `#${ino}`, 'bytes whose inode is lost')
+    }
+    for (const id of this.unowned) {
+      const ino = state.nextIno++
+      state.make(ino, S_IFREG)
+      const size = this.#data.size(id)
+      state.record.dataKind = DATA_FILE
+      state.record.dataId = id
+      state.record.size = size
+      state.record.blocks = hostBlocks(size)
+      state.know()
+      state.store()
+      add(ino, `#data-${id.toString(16).padStart(8, '0')}`, 'a data file whose inode is lost')
+    }
+  }
+
+  /** Makes lists of names, inodes and access control lists agree with the attributes that are there. */
+  mendXattrs(): void {
+    const state = this.#state
+    let ino = -1
+    let list: Uint8Array = new Uint8Array(0)
+    let names: Uint8Array[] = []
+    let kinds = 0
+    const seen = new Set<number>()
+    const conclude = () => {
+      const known = state.inodes.get(ino)
+      if (known === undefined) return
+      seen.add(ino)
+      const right = Buffer.concat(names.flatMap(name => [name, Uint8Array.of(0)]))
+      const key = this.#key.subarray(0, numberKey(this.#key, NS_XATTR, ino))
+      if (right.length === 0) state.delete(key)
+      else if (!right.equals(list)) {
+        state.put(key, right)
+        state.mend('lists of extended attributes')
+      }
+      this.#setXattrs(ino, kinds)
+    }
+    state.walk(ALL_XATTRS, 'extended attributes', ({ key, keyLength, value, valueLength }) => {
+      const owner = keyLength >= NUMBER_KEY ? keyNumber(key) : -1
+      const known = state.inodes.get(owner)
+      if (known === undefined) {
+        state.delete(key.subarray(0, keyLength))
+        return
+      }
+      if (owner !== ino) {
+        conclude()
+        ino = owner
+        list = new Uint8Array(0)
+        names = []
+        kinds = 0
+      }
+      if (keyLength === NUMBER_KEY) {
+        list = value.slice(0, valueLength)
+        return
+      }
+      const name = key.slice(NUMBER_KEY, keyLength)
+      const kind = kindOfName(name)
+      const length = names.reduce((sum, other) => sum + other.length + 1, name.length + 1)
+      if (
+        name.length > MAX_XATTR_NAME ||
+        length > MAX_VALUE ||
+        !this.#isAttribute(kind, value, valueLength, known.mode)
+      ) {
+        state.delete(key.subarray(0, keyLength))
+        state.tell({
+          code: 'LOST_ATTRIBUTE',
+          ino,
+          message: `${JSON.stringify(Buffer.from(name).toString('utf8'))} is damaged`,
+        })
+        return
+      }
+      names.push(name)
+      kinds |= XATTR_ANY | kind
+    })
+    conclude()
+    for (const [other, { xattrs }] of state.inodes) {
+      if (xattrs === 0 || seen.has(other)) continue
+      this.#setXattrs(other, 0)
+      state.tell({ code: 'LOST_ATTRIBUTE', ino: other, message: 'its extended attributes are lost' })
+    }
+    state.flush()
+  }
+
+  #setXattrs(ino: number, kinds: number): void {
+    if (this.#state.inodes.get(ino)?.xattrs === kinds) return
+    this.#state.change(ino, record => {
+      record.xattrs = kinds
+    })
+  }
+
+  #isAttribute(kind: number, value: Uint8Array, length: number, mode: number): boolean {
+    if (kind !== XATTR_ACCESS && kind !== XATTR_DEFAULT) return true
+    if (!isValidAcl(value, length)) return false
+    return kind === XATTR_DEFAULT || (mode & 0o777) === modeOfAcl(value, length)
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * `holtfs check --repair`: a new store is made beside the damaged one of whatever can be saved of it, made consistent, and
+ * checked; then the two exchange their names. Until then the damaged store is only read, and afterwards it is kept. Data
+ * files are in both, as hard links.
+ */
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type SalvageSummary, salvageStore } from '../engine/salvage.ts'
+import { openStore } from '../engine/store.ts'
+import { lockStore, unlockStore } from '../engine/store-lock.ts'
+import { HoltError } from '../errors.ts'
+import { hostStorage } from '../journal/storage.ts'
+import { checkFilesystem, type Problem } from './check.ts'
+import { DataFiles } from './data-files.ts'
+import { wide } from './dirent.ts'
+import { exchange } from './exchange.ts'
+import { ALL_INODES, keyNumber, NO_KEY, NUMBER_KEY } from './keys.ts'
+import type { Metadata } from './metadata.ts'
+import { repairFilesystem } from './repair.ts'
+import { createFsShared } from './shared.ts'
+import { checkStoreDirectory } from './store-directory.ts'
+
+export interface RepairStoreOptions {
+  /** Say what would be done, and make the new store in the temporary directory only. */
+  dryRun: boolean
+  /** Remove the damaged store afterwards. */
+  discard: boolean
+  /** Bytes of memory for metadata. Default 256 MB. */
+  poolBytes?: number
+  /** Told now and then what is being done and how far that is; `total` 0: not known. */
+  progress(what: string, done: number, total: number): void
+}
+
+export interface RepairSummary extends SalvageSummary {
+  isFilesystem: boolean
+  /** What was lost, found or put right in the filesystem. */
+  actions: Problem[]
+  /** Where the damaged store is now; absent when it was removed, or nothing was done. */
+  kept?: string
+}
+
+/** In a directory that a repair fills: it is not finished, and may be removed. */
+const UNFINISHED = 'unfinished-repair'
+/** Any of these makes a directory one that was a store. */
+const PARTS = ['manifest', 'frames.dat', 'wal', 'data']
+const POOL_BYTES = 256 << 20
+
+/**
+ * Repairs the store in a directory, damaged or not.
+ * @throws HoltError HOLT_LOCKED, HOLT_NOT_A_STORE, HOLT_MOUNT (not the caller's own store), HOLT_FORMAT; HOLT_FULL, HOLT_IO when the
+ * new store cannot be written; HOLT_FAILED when it does not come out clean. The store is as it was then.
+ */
+export function repairStore(directory: string, options: RepairStoreOptions): RepairSummary {
+  const { dryRun } = options
+  checkIsStore(directory)
+  checkStoreDirectory(directory)
+  if (!dryRun && statSync(directory).dev !== statSync(dirname(directory)).dev) {
+    throw new HoltError(
+      'HOLT_INVALID',
+      `${directory} is a mount point of its own and cannot be exchanged: mount it elsewhere, so that the store is a directory in it`,
+    )
+  }
+  const lock = lockStore(directory, dryRun)
+  try {
+    const fresh = dryRun ? mkdtempSync(join(tmpdir(), 'holtfs-repair-')) : prepare(`${directory}.repairing`)
+    try {
+      const summary = fill(directory, fresh, options)
+      if (dryRun) return summary
+      linkData(directory, fresh, options)
+      const kept = swap(directory, fresh)
+      if (options.discard) rmSync(kept, { recursive: true, force: true })
+      else summary.kept = kept
+      return summary
+    } finally {
+      rmSync(fresh, { recursive: true, force: true })
+    }
+  } finally {
+    unlockStore(directory, lock, true)
+  }
+}
+
+function checkIsStore(directory: string): void {
+  let names: string[]
+  try {
+    names = readdirSync(directory)
+  } catch (cause) {
+    throw new HoltError('HOLT_NOT_A_STORE', `${directory}: ${(cause as Error).message}`, { cause })
+  }
+  if (PARTS.some(part => names.includes(part))) return
+  throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds nothing of a store`)
+}
+
+/** An empty directory in the place of one that an earlier repair has left, which was killed. */
+function prepare(path: string): string {
+  if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+    if (!readdirSync(path).includes(UNFINISHED)) {
+      throw new HoltError('HOLT_INVALID', `${path} is in the way: move it elsewhere`)
+    }
+    rmSync(path, { recursive: true })
+  }
+  mkdirSync(path, { mode: 0o700 })
+  writeFileSync(join(path, UNFINISHED), '')
+  return path
+}
+
+/** Makes a consistent store in `fresh`. */
+function fill(directory: string, fresh: string, options: RepairStoreOptions): RepairSummary {
+  const { progress, poolBytes = POOL_BYTES } = options
+  const salvaged = salvageStore(hostStorage, directory, fresh, { poolBytes, progress })
+  const summary: RepairSummary = { ...salvaged, isFilesystem: false, actions: [] }
+  const store = openStore(fresh, { poolBytes, background: false, durability: 'async' })
+  try {
+    const { tree } = store
+    const data = new DataFiles(hostStorage, join(directory, 'data'), createFsShared(), { readOnly: true })
+    summary.isFilesystem = isFilesystem(tree, directory)
+    if (summary.isFilesystem) {
+      const report = (problem: Problem) => void summary.actions.push(problem)
+      const { uid, gid } = statSync(directory)
+      repairFilesystem(tree, data, { report, progress: (what, done) => progress(`mending ${what}`, done, 0), uid, gid })
+    }
+    const left: Problem[] = tree.check((done, total) => progress('checking frames', done, total)).problems
+    if (summary.isFilesystem) {
+      checkFilesystem(
+        tree,
+        data,
+        problem => left.push(problem),
+        done => progress('checking records', done, 0),
+      )
+    }
+    data.close()
+    if (left.length > 0) {
+      const first = `${left[0].code}: ${left[0].path ?? ''} ${left[0].message}`
+      throw new HoltError(
+        'HOLT_FAILED',
+        `the repaired store has ${left.length} problems (${first}): nothing was changed`,
+      )
+    }
+  } finally {
+    store.close()
+  }
+  return summary
+}
+
+/** Whether the store is one of a filesystem: it has inodes, or files beside the tree. */
+function isFilesystem(metadata: Metadata, directory: string): boolean {
+  const cursor = metadata.cursor()
+  cursor.seek(ALL_INODES, ALL_INODES.length, NO_KEY, 0, -1, false)
+  if (!cursor.next()) return readdirSync(directory).includes('data')
+  // An inode record begins with its number, which is its key.
+  const { key, keyLength, value, valueLength } = cursor
+  return keyLength === NUMBER_KEY && valueLength > NUMBER_KEY && wide(value, 0) === keyNumber(key)
+}
+
+/** Gives the new store the data files of the damaged one. */
+function linkData(directory: string, fresh: string, { progress }: RepairStoreOptions): void {
+  const from = join(directory, 'data')
+  const folders = hostStorage.list(from)
+  const to = join(fresh, 'data')
+  if (folders.length > 0) mkdirSync(to, { mode: 0o700 })
+  let done = 0
+  for (const folder of folders) {
+    if (!lstatSync(join(from, folder)).isDirectory()) continue
+    mkdirSync(join(to, folder), { mode: 0o700 })
+    for (const name of hostStorage.list(join(from, folder))) {
+      const file = join(from, folder, name)
+      if (!lstatSync(file).isFile()) continue
+      linkOrCopy(file, join(to, folder, name))
+      progress('taking over data files', ++done, 0)
+    }
+    hostStorage.syncDirectory(join(to, folder))
+  }
+  if (folders.length > 0) hostStorage.syncDirectory(to)
+}
+
+/** Where the host cannot link, the bytes are copied, or shared where it can do that. */
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to)
+  } catch {
+    copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+  }
+}
+
+/** Exchanges the two stores; returns where the damaged one is. */
+function swap(directory: string, fresh: string): string {
+  const time = new Date().toISOString().slice(0, 19).replaceAll(':', '')
+  let kept = `${directory}.damaged-${time}`
+  for (let i = 2; lstatSync(kept, { throwIfNoEntry: false }) !== undefined; i++)
+    kept = `${directory}.damaged-${time}-${i}`
+  chmodSync(fresh, (statSync(directory).mode & 0o755) | 0o700)
+  rmSync(join(fresh, UNFINISHED))
+  hostStorage.syncDirectory(fresh)
+  renameSync(fresh, kept)
+  exchange(directory, kept)
+  hostStorage.syncDirectory(dirname(directory))
+  return kept
+}
