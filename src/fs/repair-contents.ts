@@ -31,6 +31,8 @@ export class RepairContents {
   readonly #key = new Uint8Array(NUMBER_KEY)
   /** Bytes under numbers that no inode has: what is left of files whose inode is lost. */
   readonly #remains = new Map<number, number>()
+  /** Symbolic links whose target is lost: they are no more. */
+  readonly lostLinks = new Set<number>()
   /** Data files that no inode refers to. */
   readonly unowned: number[] = []
 
@@ -88,7 +90,7 @@ export class RepairContents {
       if (known.type === S_IFLNK) {
         state.inodes.delete(ino)
         state.delete(this.#key.subarray(0, numberKey(this.#key, NS_INODE, ino)))
-        state.tell({ code: 'LOST_FILE', ino, message: 'the target of a symbolic link is lost' })
+        this.lostLinks.add(ino)
       } else state.empty(ino, `its ${known.size} bytes are lost`)
     }
     state.flush()

@@ -376,7 +376,8 @@ export class RepairNames {
       return state.inodes.get(ino)
     }
     // Both kinds of a name's records may say so.
-    if (!this.#lost.has(path)) state.tell({ code: 'LOST_FILE', ino, path, message: 'its inode is lost' })
+    const message = this.#contents.lostLinks.has(ino) ? 'the target of a symbolic link is lost' : 'its inode is lost'
+    if (!this.#lost.has(path)) state.tell({ code: 'LOST_FILE', ino, path, message })
     this.#lost.add(path)
     return undefined
   }

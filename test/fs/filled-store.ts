@@ -3,7 +3,6 @@
  * is left. The store can be left closed, or as a killed process leaves it, with changes in the log.
  */
 import { cpSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { openStore } from '../../src/engine/store.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
 import { type Attributes, FsFixture, ROOT } from '../support/fs-fixture.ts'
@@ -31,7 +30,7 @@ const inoOf = (answer: number | Attributes) => {
 /** Makes a store with about `count` files; `killed`: what a process that is killed leaves, with a log behind the checkpoint. */
 export function fillStore(directory: string, random: Random, count: number, killed: boolean): StoredTree {
   const made = killed ? `${directory}.made` : directory
-  const store = openStore(made, { ...OPTIONS, segmentBytes: 200_000 })
+  const store = openStore(made, { ...OPTIONS, segmentBytes: 30_000 })
   const f = new FsFixture(store.tree, hostStorage, made)
   const below = (limit: number) => Math.floor(random() * limit)
   const model: StoredTree = new Map()
