@@ -23,8 +23,6 @@ import { hostBlocks, inlineBlocks } from './publication.ts'
 import type { RepairState } from './repair-state.ts'
 import { kindOfName, MAX_XATTR_NAME } from './xattr-names.ts'
 
-const TYPES = new Set([0o14, 0o12, 0o10, 0o06, 0o04, 0o02, 0o01])
-
 export class RepairContents {
   readonly #state: RepairState
   readonly #data: DataFiles
@@ -47,7 +45,7 @@ export class RepairContents {
     state.walk(ALL_INODES, 'inodes', ({ key, keyLength, value, valueLength }) => {
       const ino = keyNumber(key)
       state.record.bytes.set(value.subarray(0, Math.min(valueLength, state.record.bytes.length)))
-      if (keyLength === NUMBER_KEY && state.accept(ino, valueLength) && TYPES.has(state.record.type >> 12)) {
+      if (keyLength === NUMBER_KEY && state.accept(ino, valueLength)) {
         state.know()
         return
       }
@@ -165,6 +163,7 @@ export class RepairContents {
     let ino = -1
     let list: Uint8Array = new Uint8Array(0)
     let names: Uint8Array[] = []
+    let namesLength = 0
     let kinds = 0
     const seen = new Set<number>()
     const conclude = () => {
@@ -192,6 +191,7 @@ export class RepairContents {
         ino = owner
         list = new Uint8Array(0)
         names = []
+        namesLength = 0
         kinds = 0
       }
       if (keyLength === NUMBER_KEY) {
@@ -200,10 +200,9 @@ export class RepairContents {
       }
       const name = key.slice(NUMBER_KEY, keyLength)
       const kind = kindOfName(name)
-      const length = names.reduce((sum, other) => sum + other.length + 1, name.length + 1)
       if (
         name.length > MAX_XATTR_NAME ||
-        length > MAX_VALUE ||
+        namesLength + name.length >= MAX_VALUE ||
         !this.#isAttribute(kind, value, valueLength, known.mode)
       ) {
         state.delete(key.subarray(0, keyLength))
@@ -215,6 +214,7 @@ export class RepairContents {
         return
       }
       names.push(name)
+      namesLength += name.length + 1
       kinds |= XATTR_ANY | kind
     })
     conclude()

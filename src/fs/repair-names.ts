@@ -40,6 +40,8 @@ export class RepairNames {
   readonly #contents: RepairContents
   /** Of each directory: the prefix of its children's keys, and the cookie of its own name. */
   readonly #prefixes = new Map<number, Uint8Array>()
+  /** Directories that wait for a place. */
+  readonly #homeless: number[] = []
   readonly #cookies = new Map<number, number>()
   /** Directories by that prefix. */
   readonly #byPrefix = new Map<string, number>()
@@ -73,14 +75,17 @@ export class RepairNames {
       else siblings.push(ino)
     }
     this.#hang(ROOT_INO, ROOT_PREFIX, children)
+    this.#house(children)
     for (const ino of [...children.values()].flat()) {
       const known = state.inodes.get(ino) as Known
       // The top of what is cut off: nothing above it is a directory that could still be reached.
       const isTop = state.inodes.get(known.parent)?.type !== S_IFDIR
       if (!this.#prefixes.has(ino) && isTop) this.#toLostFound(ino, 'the directory above it is lost', children)
+      this.#house(children)
     }
     for (const ino of [...children.values()].flat()) {
       if (!this.#prefixes.has(ino)) this.#toLostFound(ino, 'it lies in itself', children)
+      this.#house(children)
     }
     this.#nameDirectories()
   }
@@ -157,7 +162,6 @@ export class RepairNames {
   #hang(top: number, prefix: Uint8Array, children: Map<number, number[]>): void {
     const state = this.#state
     state.flush()
-    const moved: number[] = []
     this.#place(top, prefix)
     const queue = [top]
     for (let at = 0; at < queue.length; at++) {
@@ -171,14 +175,20 @@ export class RepairNames {
         own.set(name, above.length)
         own[own.length - 1] = SLASH
         if (!isName(name) || own.length > MAX_PATH || this.#byPrefix.has(latin1(own))) {
-          moved.push(ino)
+          this.#homeless.push(ino)
           continue
         }
         this.#place(ino, own)
         queue.push(ino)
       }
     }
-    for (const ino of moved) this.#toLostFound(ino, 'another directory has its name', children)
+  }
+
+  /** Finds a place for directories that cannot be where they say. */
+  #house(children: Map<number, number[]>): void {
+    for (let ino = this.#homeless.pop(); ino !== undefined; ino = this.#homeless.pop()) {
+      this.#toLostFound(ino, 'another directory has its name, or its path is too long', children)
+    }
   }
 
   /** Of two directories of one name, that one first which the dirent names. */

@@ -1,13 +1,10 @@
 /**
  * `holtfs check --repair`: a new store is made beside the damaged one of whatever can be saved of it, made consistent, and
- * checked; then the two exchange their names. Until then the damaged store is only read, and afterwards it is kept. Data
- * files are in both, as hard links.
+ * checked; then the two exchange their names. Until then the damaged store is only read, and afterwards it is kept, with data
+ * files of its own.
  */
 import {
   chmodSync,
-  constants,
-  copyFileSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -33,6 +30,7 @@ import type { Metadata } from './metadata.ts'
 import { repairFilesystem } from './repair.ts'
 import { createFsShared } from './shared.ts'
 import { checkStoreDirectory } from './store-directory.ts'
+import { takeDataFiles } from './take-data-files.ts'
 
 export interface RepairStoreOptions {
   /** Say what would be done, and make the new store in the temporary directory only. */
@@ -80,7 +78,8 @@ export function repairStore(directory: string, options: RepairStoreOptions): Rep
     try {
       const summary = fill(directory, fresh, options)
       if (dryRun) return summary
-      linkData(directory, fresh, options)
+      const report = (files: number) => options.progress('taking over data files', files, 0)
+      takeDataFiles(hostStorage, join(directory, 'data'), join(fresh, 'data'), options.discard, report)
       const kept = swap(directory, fresh)
       if (options.discard) rmSync(kept, { recursive: true, force: true })
       else summary.kept = kept
@@ -163,36 +162,6 @@ function isFilesystem(metadata: Metadata, directory: string): boolean {
   // An inode record begins with its number, which is its key.
   const { key, keyLength, value, valueLength } = cursor
   return keyLength === NUMBER_KEY && valueLength > NUMBER_KEY && wide(value, 0) === keyNumber(key)
-}
-
-/** Gives the new store the data files of the damaged one. */
-function linkData(directory: string, fresh: string, { progress }: RepairStoreOptions): void {
-  const from = join(directory, 'data')
-  const folders = hostStorage.list(from)
-  const to = join(fresh, 'data')
-  if (folders.length > 0) mkdirSync(to, { mode: 0o700 })
-  let done = 0
-  for (const folder of folders) {
-    if (!lstatSync(join(from, folder)).isDirectory()) continue
-    mkdirSync(join(to, folder), { mode: 0o700 })
-    for (const name of hostStorage.list(join(from, folder))) {
-      const file = join(from, folder, name)
-      if (!lstatSync(file).isFile()) continue
-      linkOrCopy(file, join(to, folder, name))
-      progress('taking over data files', ++done, 0)
-    }
-    hostStorage.syncDirectory(join(to, folder))
-  }
-  if (folders.length > 0) hostStorage.syncDirectory(to)
-}
-
-/** Where the host cannot link, the bytes are copied, or shared where it can do that. */
-function linkOrCopy(from: string, to: string): void {
-  try {
-    linkSync(from, to)
-  } catch {
-    copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-  }
 }
 
 /** Exchanges the two stores; returns where the damaged one is. */

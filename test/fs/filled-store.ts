@@ -61,7 +61,7 @@ export function fillStore(directory: string, random: Random, count: number, kill
         model.set(path, other)
       } else {
         const ino = inoOf(f.mknod(parentIno, name))
-        const content = Buffer.alloc([0, 30, 900, 5000, 20_000][below(5)])
+        const content = Buffer.alloc([0, 30, 900, 5000, 3000, 7000, 8192, 20_000][below(8)])
         for (let at = 0; at < content.length; at += 7) content.write(path, at)
         if (content.length > 0) f.write(ino, 0, content)
         const attribute = below(10) === 0 ? `of ${path}` : undefined

@@ -107,7 +107,7 @@ function recordsOf(store: string): string[] {
 test('an undamaged store that is repaired has the same records, versions and data files', t => {
   t.log(`seed ${SEED}`)
   for (const killed of [false, true]) {
-    const { store, model } = filled(t, seededRandom(SEED), 600, killed)
+    const { store, model } = filled(t, seededRandom(SEED), 300, killed)
     const before = recordsOf(store)
     const result = repaired(t, store, model, 'undamaged', () => {})
     t.deepEqual(recordsOf(`${store}.copy`), before)
@@ -139,7 +139,7 @@ test('each frame of a store lost in turn: the files of all others are left', t =
 test('one damaged page costs the records on it, a damaged header with intact pages costs nothing', t => {
   t.log(`seed ${SEED}`)
   const random = seededRandom(SEED)
-  const { store, model } = filled(t, random, 600, false)
+  const { store, model } = filled(t, random, 400, false)
   for (const slot of slotsOf(store)) {
     const header = repaired(t, store, model, `header of ${slot}`, copy =>
       edit(join(copy, 'frames.dat'), bytes => {
@@ -160,7 +160,7 @@ test('one damaged page costs the records on it, a damaged header with intact pag
 test('without a manifest all is found, whether the store was closed or its server killed', t => {
   t.log(`seed ${SEED}`)
   for (const killed of [false, true]) {
-    const { store, model } = filled(t, seededRandom(SEED), 600, killed)
+    const { store, model } = filled(t, seededRandom(SEED), 300, killed)
     for (const damage of ['missing', 'zeros', 'empty']) {
       const { intact, total, summary } = repaired(t, store, model, `manifest ${damage}`, copy => {
         const path = join(copy, 'manifest')
