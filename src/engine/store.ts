@@ -38,7 +38,7 @@ import {
   SHRINK_FREE,
 } from './shared.ts'
 import { checkEntries } from './store-entries.ts'
-import { lockStore, unlockStore } from './store-lock.ts'
+import { type HeldLock, lockStore, unlockStore } from './store-lock.ts'
 import { Tree } from './tree.ts'
 
 export interface StoreOptions {
@@ -58,6 +58,8 @@ export interface StoreOptions {
   storage?: Storage
   /** Bytes of WAL after which a segment is closed. */
   segmentBytes?: number
+  /** The lock of the directory, when the process that started this one holds it. Default: it is taken. */
+  lock?: HeldLock
 }
 
 export interface Store {
@@ -96,7 +98,7 @@ export function openStore(directory?: string, options: StoreOptions = {}): Store
     segmentBytes: options.segmentBytes ?? WAL_SEGMENT,
     background: options.background !== false && options.storage === undefined,
   }
-  if (directory !== undefined) return new FileStore(resolve(directory), handle, options.storage ?? hostStorage)
+  if (directory !== undefined) return new FileStore(resolve(directory), handle, options)
   const pool = new Pool(engine, undefined)
   pool.openRoot()
   const tree = new Tree({ pool, gate: new Gate(pool.control), readOnly: handle.readOnly })
@@ -115,13 +117,13 @@ class FileStore implements Store {
   #maintenance: Maintenance | undefined
   #closed = false
 
-  constructor(directory: string, handle: StoreHandle, storage: Storage) {
+  constructor(directory: string, handle: StoreHandle, { storage = hostStorage, lock }: StoreOptions) {
     this.directory = directory
     this.#storage = storage
     this.#handle = handle
     const what = `cannot open ${directory}`
     atHost(what, () => prepareDirectory(directory, storage, handle.readOnly))
-    this.#lockFd = atHost(what, () => lockStore(directory, handle.readOnly))
+    this.#lockFd = atHost(what, () => lockStore(directory, handle.readOnly, lock))
     try {
       handle.directory = directory
       this.#journal = this.#recover()

@@ -5,8 +5,10 @@
  */
 import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Worker } from 'node:worker_threads'
 import createDebug from 'debug'
 import { openStore } from '../engine/store.ts'
+import type { HeldLock } from '../engine/store-lock.ts'
 import { HoltError } from '../errors.ts'
 import type { Durability } from '../journal/journal.ts'
 import { checkApart } from './apart.ts'
@@ -17,7 +19,7 @@ import { createRequestCounters, describeRequests } from './fuse/counters.ts'
 import { checkDevice, checkMountPoint } from './fuse/mount.ts'
 import { isKnownToKernel } from './fuse/notify.ts'
 import { TIMEOUTS } from './fuse/reply.ts'
-import { type Supervision, serve } from './fuse/serve.ts'
+import { prepareWorker, type Supervision, serve } from './fuse/serve.ts'
 import { answerReceipts, askToResend } from './fuse/takeover.ts'
 import { loadFuseNative } from './fuse-native/load.ts'
 import { serveNative } from './fuse-native/serve-native.ts'
@@ -51,12 +53,22 @@ export interface MountStoreOptions {
 
 /** For a process that serves a mount which is to outlive it. */
 export interface SupervisedMount extends Omit<Supervision, 'takeOver'> {
+  /** From {@link prepareThreads}. */
+  threads: Worker[]
+  lock: HeldLock | undefined
   /** How many processes have served this mount before. */
   generation: number
   /** Instead of MountStoreOptions.onReady; `outlives`: whether another process can take over. */
   onReady(outlives: boolean): void
   /** The mount is gone; the store is being closed. */
   onEnded(): void
+}
+
+const MODULE = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
+
+/** The thread with which serving begins, to be started before there is anything to serve. */
+export function prepareThreads(): Worker[] {
+  return [prepareWorker(MODULE)]
 }
 
 /** Opens the store, serves it, closes it; resolves when the mount has ended. Throws what {@link openStore} and {@link serve} throw. */
@@ -74,7 +86,12 @@ export async function serveStore(options: MountStoreOptions, supervised?: Superv
   const { readOnly, workers, durability, poolBytes } = options
   const generation = supervised?.generation ?? 0
   const isNew = !existsSync(join(options.store, 'manifest'))
-  const store = openStore(options.store, { durability, poolBytes, readOnly })
+  const store = openStore(options.store, {
+    durability,
+    poolBytes,
+    readOnly,
+    ...(supervised?.lock && { lock: supervised.lock }),
+  })
   const directory = store.directory as string
   if (isNew) chmodSync(directory, 0o700)
   const handle: FileSystemHandle = { store: store.share(), shared: createFsShared(), directory, readOnly }
@@ -111,12 +128,11 @@ export async function serveStore(options: MountStoreOptions, supervised?: Superv
     }
     const supervision = supervised && (generation > 0 ? { ...supervised, takeOver } : supervised)
     try {
-      const module = new URL(`./attach.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url).href
       if (options.transport === 'fuse-native') {
         await serveNative(filesystem, { ...options, name: directory })
       } else {
-        const parts = { name: directory, module, handle, requestCounters, onReady }
-        await serve({ ...options, ...parts, ...(supervision && { supervision }) })
+        const parts = { name: directory, module: MODULE, handle, requestCounters, onReady }
+        await serve({ ...options, ...parts, ...(supervision && { supervision, threads: supervision.threads }) })
       }
       supervised?.onEnded()
       // The mount is gone, nobody has anything open. What fails here is done at the next start.

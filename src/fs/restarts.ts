@@ -8,7 +8,7 @@
  *
  * A server that is killed from outside says less than one that fails by itself.
  */
-import type { InHand } from './fuse/in-hand.ts'
+import type { ServerEnd } from './server-process.ts'
 
 /** Milliseconds from its first answer after which a server has served, even if there was nothing to do. */
 const SERVED = 250
@@ -20,14 +20,6 @@ const HOPELESS_AT = 24
 /** Milliseconds before the next start after a second fruitless one; it doubles with each one more, up to the longest. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 2000
-
-export interface ServerEnd {
-  /** Milliseconds from when it was ready to answer; 0 when it never was. */
-  served: number
-  /** By a signal from outside. */
-  isKilled: boolean
-  inHand: InHand
-}
 
 export interface Decision {
   isHopeless: boolean
@@ -45,7 +37,7 @@ export class Restarts {
   #fruitless = 0
   #againstAll = 0
 
-  ended({ served, isKilled, inHand }: ServerEnd): Decision {
+  ended({ served, isKilled, inHand }: Pick<ServerEnd, 'served' | 'isKilled' | 'inHand'>): Decision {
     const weight = isKilled ? 1 : OWN_END
     let newlyRefused = 0
     for (const request of inHand.done) this.#against.delete(request)

@@ -1,15 +1,23 @@
 /**
  * Entry of the process that serves a supervised mount: `server.js STORE MOUNTPOINT JSON`, the device as descriptor 3, the
- * pipe of fuse/in-hand.ts as descriptor 4, and an IPC channel to the supervisor. It may end at any moment, however it
- * ends; while the mount is there, only the kernel and the store know more than it does.
+ * pipe of fuse/in-hand.ts as 4, the lock of the store as 5, and an IPC channel to the supervisor. It loads what it needs and
+ * waits for the order to serve. It may end at any moment, however it ends; while the mount is there, only the kernel and
+ * the store know more than it does.
  */
+import { once } from 'node:events'
 import { HoltError, oneLine } from '../errors.ts'
-import { type MountStoreOptions, serveStore } from './mount-store.ts'
+import { type MountStoreOptions, prepareThreads, serveStore } from './mount-store.ts'
 
-/** The third argument. */
+/** The third argument: the same for all servers of a mount. */
 export interface ServerOptions extends Pick<MountStoreOptions, 'options' | 'workers' | 'durability' | 'poolBytes'> {
   readOnly: boolean
   connection: number
+  /** Whether descriptor 5 is there. */
+  isLocked: boolean
+}
+
+/** The one message to the server: serve now. */
+export interface ServeOrder {
   refused: readonly number[]
   generation: number
 }
@@ -25,9 +33,10 @@ export type ServerMessage =
 
 const DEVICE = 3
 const NOTES = 4
+const LOCK = 5
 
 const [, , store, mountpoint, rest] = process.argv
-const { connection, refused, generation, ...options } = JSON.parse(rest) as ServerOptions
+const { connection, isLocked, ...options } = JSON.parse(rest) as ServerOptions
 let isReady = false
 
 function tell(message: ServerMessage, then: () => void = () => {}): void {
@@ -41,17 +50,26 @@ function die(error: unknown): void {
   tell({ is: 'failed', why: oneLine(error) }, () => process.kill(process.pid, 'SIGKILL'))
 }
 
-process.on('uncaughtException', die)
-process.on('disconnect', () => {
-  if (isReady) process.stderr.write('holtfs: the supervisor is gone; the mount now ends with this process\n')
-  else die(new HoltError('HOLT_MOUNT', 'the supervisor ended before the mount was ready'))
-})
+const leave = () => process.exit()
 
+process.on('uncaughtException', die)
+process.on('disconnect', leave)
+// It may have ended while the modules were loaded.
+if (!process.connected) leave()
 try {
+  const threads = prepareThreads()
+  const [{ refused, generation }] = (await once(process, 'message')) as [ServeOrder]
+  process.off('disconnect', leave)
+  process.on('disconnect', () => {
+    if (isReady) process.stderr.write('holtfs: the supervisor is gone; the mount now ends with this process\n')
+    else die(new HoltError('HOLT_MOUNT', 'the supervisor ended before the mount was ready'))
+  })
   await serveStore(
     { ...options, store, mountpoint, onReady: () => {} },
     {
       fd: DEVICE,
+      lock: isLocked ? { fd: LOCK, pid: process.ppid } : undefined,
+      threads,
       connection,
       notes: NOTES,
       refused,

@@ -88,18 +88,19 @@ test('others get in when it is asked for and /etc/fuse.conf permits it, and perm
 test('every way out of a mount by a user', async t => {
   t.timeout(120_000)
   const machine = await machineWithMountPoint()
-  const server = () => machine.ok(USER, 'cat store/lock').then(Number)
+  const supervisor = () => machine.ok(USER, 'cat store/lock').then(Number)
   await machine.ok(USER, 'holtfs mount store mnt; echo kept > mnt/kept')
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.kill(await server(), signal)
+    process.kill(await supervisor(), signal)
     await machine.quiet()
     t.is(await machine.mounted('mnt'), '', signal)
     await machine.ok(USER, 'holtfs mount store mnt')
   }
 
   // The server alone is replaced, where the kernel can do that; when all processes are killed, the mount is dead.
-  process.kill(await server(), 'SIGKILL')
+  const stays = await supervisor()
+  for (const pid of machine.processes()) if (pid !== stays) process.kill(pid, 'SIGKILL')
   await machine.as(USER, 'cat mnt/kept')
   for (const pid of machine.processes()) process.kill(pid, 'SIGKILL')
   await machine.quiet()
@@ -116,7 +117,7 @@ test('every way out of a mount by a user', async t => {
     const busy = await machine.as(USER, 'holtfs umount mnt')
     t.regex(busy.err, /busy.*--lazy/i)
     const begun = Date.now()
-    process.kill(await server(), 'SIGTERM')
+    process.kill(await supervisor(), 'SIGTERM')
     while (machine.processes().some(pid => pid !== reader.pid && Date.now() - begun < 30_000)) {
       if ((await machine.mounted('mnt')) === '' && machine.processes().every(pid => pid === reader.pid)) break
       await sleep(50)

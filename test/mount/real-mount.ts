@@ -109,10 +109,11 @@ export class RealMount {
     await this.mount(...options)
   }
 
-  /** The server's process id as its lock names it. */
+  /** The process id of the one that serves: it has the store open, others of the mount stand by or hold the lock. */
   serverPid(): number {
-    const pid = Number.parseInt(readFileSync(join(this.store, 'lock'), 'utf8'), 10)
-    if (!isServerOf(pid, this.store)) throw new Error(`process ${pid} does not serve ${this.store}`)
+    const frames = join(this.store, 'frames.dat')
+    const pid = this.processes().find(pid => openFiles(pid).includes(frames))
+    if (pid === undefined) throw new Error(`no process serves ${this.store}`)
     return pid
   }
 
@@ -132,7 +133,7 @@ export class RealMount {
     return pid
   }
 
-  /** Process ids of supervisor and server, the supervisor first. */
+  /** Process ids of supervisor, server and the one that stands by, in the order in which they were started. */
   processes(): number[] {
     const pids = readdirSync('/proc')
       .map(Number)
@@ -170,6 +171,12 @@ function killProcess(pid: number): void {
 async function expectSilence(...argv: string[]): Promise<void> {
   const { code, out, err } = await holtfs(...argv)
   if (code !== 0 || out !== '' || err !== '') throw new Error(`holtfs ${argv.join(' ')}: exit ${code}: ${err}${out}`)
+}
+
+/** What a process has open; nothing when it has ended. */
+function openFiles(pid: number): string[] {
+  const { stdout } = spawnSync('find', [`/proc/${pid}/fd`, '-type', 'l', '-printf', '%l\\n'], { encoding: 'utf8' })
+  return stdout.split('\n')
 }
 
 /** Whether `pid` is a running holtfs of this store (not a zombie, not another process with a reused id). */

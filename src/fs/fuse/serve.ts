@@ -16,7 +16,7 @@ import { createRequestCounters } from './counters.ts'
 import { attach, attachAsUser, checkMountPoint, isRoot, openDevice, unmount, unmountNow } from './mount.ts'
 import { findMount, MOUNT_TYPE, mountPointPath } from './mount-table.ts'
 import { TIMEOUTS, type Timeouts } from './reply.ts'
-import type { WorkerInput, WorkerReport } from './worker.ts'
+import type { WorkerInput, WorkerReport, WorkerStart } from './worker.ts'
 
 const debug = createDebug('holtfs:fuse')
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -34,6 +34,8 @@ export interface ServeOptions {
   workers: number
   /** URL of an ES module that exports `attachOperations(handle): Operations`; each worker imports it. */
   module: string
+  /** Threads from {@link prepareWorker} for that module, which are used first. */
+  threads?: Worker[]
   /** Passed to attachOperations by structured clone: SharedArrayBuffers, descriptors, plain values. */
   handle: unknown
   readOnly: boolean
@@ -67,6 +69,11 @@ export interface Supervision {
   onDetached(): void
   /** Something broke, and this process must end at once, whatever its threads do; the mount stays as it is. */
   die(failure: HoltError): void
+}
+
+/** Starts a worker thread that loads its modules and then waits for serve(). */
+export function prepareWorker(module: string): Worker {
+  return startThread(import.meta.url, './worker', { workerData: { module } satisfies WorkerStart })
 }
 
 /**
@@ -153,10 +160,9 @@ class Server {
   }
 
   #startWorker(worker: number, fd: number, counters: Int32Array<SharedArrayBuffer>): void {
-    const { module, handle, timeouts = TIMEOUTS, supervision } = this.#options
+    const { module, threads, handle, timeouts = TIMEOUTS, supervision } = this.#options
     const input: WorkerInput = {
       fd,
-      module,
       handle,
       worker,
       timeouts,
@@ -165,7 +171,8 @@ class Server {
       connection: supervision?.connection,
       resent: supervision && { notes: supervision.notes, refused: supervision.refused },
     }
-    const thread = startThread(import.meta.url, './worker', { workerData: input })
+    const thread = threads?.pop() ?? prepareWorker(module)
+    thread.postMessage(input)
     this.#workers.add(thread)
     thread.on('message', (report: WorkerReport) => this.#onReport(report))
     thread.on('error', error => this.#fail(crash(worker, error)))

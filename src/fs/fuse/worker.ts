@@ -1,8 +1,9 @@
 /**
- * Entry of one FUSE worker thread: attaches to the filesystem, then read, serve, reply until the mount is gone. Any
- * exception out of here ends the thread, and the main thread then ends the mount, or the process when the mount is to
- * outlive it.
+ * Entry of one FUSE worker thread: loads its modules, waits for its {@link WorkerInput}, attaches to the filesystem, then
+ * read, serve, reply until the mount is gone. Any exception out of here ends the thread, and the main thread then ends
+ * the mount, or the process when the mount is to outlive it.
  */
+import { once } from 'node:events'
 import { constants } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Operations } from '../operations.ts'
@@ -16,11 +17,15 @@ import { Reply, type Timeouts } from './reply.ts'
 import { Request } from './request.ts'
 import { FUSE_INIT, OPCODES, UNIQUE_RESENT } from './wire.ts'
 
-/** What serve() hands to each worker. */
-export interface WorkerInput {
-  fd: number
+/** What a worker is made with. */
+export interface WorkerStart {
   /** URL of an ES module that exports `attachOperations(handle, connection): Operations`. */
   module: string
+}
+
+/** What serve() posts to each worker. */
+export interface WorkerInput {
+  fd: number
   handle: unknown
   worker: number
   timeouts: Timeouts
@@ -73,13 +78,14 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
   }
 }
 
-const input = workerData as WorkerInput
-const { attachOperations } = (await import(input.module)) as {
+const { module } = workerData as WorkerStart
+const { attachOperations } = (await import(module)) as {
   attachOperations(handle: unknown, connection: Connection | undefined): Operations
 }
 const request = new Request()
 // A process that is being killed gets no memory: a request copied to a page that is not there yet would fail, not wait.
 request.bytes.fill(0)
+const [input] = (await once(parentPort!, 'message')) as [WorkerInput]
 const { connection: id, worker } = input
 const operations = attachOperations(input.handle, id === undefined ? undefined : { id, worker, request })
 report({ is: 'attached' })
