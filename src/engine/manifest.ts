@@ -31,6 +31,9 @@ const PAIR = 8
 /** Bytes above which the manifest is rewritten, when it is also several times its smallest size. */
 const REWRITE_BYTES = 1 << 20
 
+/** Larger than any manifest that this program leaves: not read into memory. */
+const MOST_BYTES = 256 << 20
+
 export interface Checkpoint {
   /** Seq up to which the mapped frames hold everything. */
   seq: number
@@ -100,13 +103,16 @@ function readWhole(storage: Storage, path: string): Uint8Array<ArrayBuffer> {
   try {
     const fd = storage.open(path, constants.O_RDONLY)
     try {
-      const bytes = new Uint8Array(storage.size(fd))
+      const size = storage.size(fd)
+      if (size > MOST_BYTES) throw corrupt(path, `it has ${size} bytes, more than any`)
+      const bytes = new Uint8Array(size)
       storage.read(fd, bytes, 0, bytes.length, 0)
       return bytes
     } finally {
       storage.close(fd)
     }
   } catch (cause) {
+    if (cause instanceof HoltError) throw cause
     throw new HoltError('HOLT_IO', `cannot read ${path}: ${(cause as Error).message}`, { cause })
   }
 }

@@ -77,6 +77,7 @@ function attack(directory: string, outside: string): void {
     '',
     '/etc/passwd',
     'nul\0nul',
+    '\x1b[31mred',
     'x'.repeat(3000),
   ].entries()) {
     const directory = make(1, `names${i}`, 0o040755)
@@ -172,8 +173,27 @@ test('root mounts a store made to attack', async t => {
     t.regex((await run('readlink', ['-v', join(mount.path, name)])).err, /Input\/output error/)
   t.is(mount.serverPid(), server, 'the same server all the time')
   await mount.umount()
-  t.is((await holtfs('check', mount.store)).code, 1)
+  const { code, out, err } = await holtfs('check', mount.store)
+  t.is(code, 1)
+  t.notRegex(out + err, /[^\P{Cc}\n]/u, 'what a terminal would obey is not printed as it is')
   t.deepEqual(readdirSync(mount.directory).sort(), ['mnt', 'outside', 'store', 'walk.log'])
+})
+
+test('files of a store that claim to be larger than memory', async t => {
+  const mount = new RealMount('hostile')
+  await mount.mount()
+  await sh('echo text > file', mount.path)
+  await mount.kill()
+  await mount.detach()
+  await sh('cp -a store intact', mount.directory)
+  for (const file of ['manifest', 'wal/*', 'frames.dat']) {
+    await sh(`rm -rf store; cp -a intact store; truncate -s 1T store/${file}`, mount.directory)
+    const { code, err } = await holtfs('mount', mount.store, mount.path)
+    if (code === 0) {
+      t.is(await sh('cat file', mount.path), 'text\n', file)
+      await mount.umount()
+    } else t.regex(err, /^holtfs: [^\n]*(damaged|more than any)[^\n]*\n$/, file)
+  }
 })
 
 const asUser = whyNot === '' ? anyTest.serial : anyTest.serial.skip
