@@ -26,6 +26,7 @@ export interface VolumeFile {
 const MARK = 'goes-on'
 /** Largest file that is read. */
 const MOST = 1 << 20
+const SCRATCH = new Uint8Array(MOST)
 const SET_MODE = 1
 const S_IFMT = 0o170000
 const S_IFREG = 0o100000
@@ -66,9 +67,21 @@ export class VolumeLife {
 
   #seeBytes(ino: number, size: number, volume: Volume): void {
     if (volume.files.has(ino)) return
-    const bytes = this.fixture.read(ino, 0, Math.min(size, MOST))
-    if (typeof bytes === 'number') throw new Error(`inode ${ino} cannot be read: errno ${-bytes}`)
-    volume.files.set(ino, { bytes: Uint8Array.from(bytes), isOutside: this.isOutside(ino) })
+    volume.files.set(ino, { bytes: this.#read(ino, 0, Math.min(size, MOST)).slice(), isOutside: this.isOutside(ino) })
+  }
+
+  /** Bytes of a file, which the next read overwrites: fresh memory for each of many thousand reads would take long. */
+  #read(ino: number, at: number, size: number): Uint8Array {
+    const length = this.fixture.fs.read(ino, at, size, SCRATCH, 0)
+    if (length < 0) throw new Error(`inode ${ino} cannot be read: errno ${-length}`)
+    return SCRATCH.subarray(0, length)
+  }
+
+  #attributeNames(ino: number): string[] {
+    const { fs, caller } = this.fixture
+    const length = fs.listxattr(caller, ino, 65_536, SCRATCH, 0)
+    if (length < 0) throw new Error(`attributes of inode ${ino} cannot be listed: errno ${-length}`)
+    return Buffer.from(SCRATCH.buffer, 0, length).toString('latin1').split('\0').slice(0, -1)
   }
 
   #see(ino: number, path: string, volume: Volume): void {
@@ -76,7 +89,7 @@ export class VolumeLife {
     const attributes = fixture.getattr(ino) as Attributes
     const { size, atime, mtime, ctime, mode, nlink, uid, gid, rdev } = attributes
     let text = `ino ${ino} size ${size} times ${atime} ${mtime} ${ctime} mode ${mode.toString(8)} nlink ${nlink} owner ${uid} ${gid} rdev ${rdev}`
-    for (const name of fixture.listxattr(ino)) {
+    for (const name of this.#attributeNames(ino)) {
       text += ` ${name}=${(fixture.getxattr(ino, name) as Buffer).toString('latin1')}`
     }
     const type = mode & S_IFMT
@@ -148,9 +161,8 @@ export class VolumeLife {
       // The one shows what lies behind the end, the other cuts it first or not.
       if (grown === 1) must(fixture.write(ino, size + 30_000, 'x'))
       else fixture.truncate(ino, size + 30_000)
-      const tail = fixture.read(ino, size, 30_000) as Buffer
-      if (tail.some(byte => byte !== 0)) return `inode ${ino} grew by bytes that are not zero`
-      if (Buffer.compare(bytes, (fixture.read(ino, 0, MOST) as Buffer).subarray(0, size)) !== 0) {
+      if (!isZero(this.#read(ino, size, 30_000))) return `inode ${ino} grew by bytes that are not zero`
+      if (Buffer.compare(bytes, this.#read(ino, 0, size)) !== 0) {
         return `inode ${ino} changed as it grew`
       }
       fixture.truncate(ino, size)
@@ -189,6 +201,11 @@ export class VolumeLife {
     this.fixture.data.close()
     this.store.close()
   }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte !== 0) return false
+  return true
 }
 
 function must(result: number): void {
