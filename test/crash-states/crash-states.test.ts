@@ -6,7 +6,7 @@ import test from 'ava'
 import { type Failure, run } from './run.ts'
 
 const SEED = Number(process.env.HOLTFS_SEED ?? 1)
-const STATES = Number(process.env.HOLTFS_STATES ?? 2000)
+const STATES = Number(process.env.HOLTFS_STATES ?? 10_000)
 
 test('every state that a power cut could leave of the workloads recovers to what was promised', t => {
   t.log(`seed ${SEED}`)

@@ -116,12 +116,15 @@ export function stateById(recording: Recording, id: string, seed: number, ignore
   throw new Error(`there is no state ${id} of ${recording.name}`)
 }
 
-/** Recovers a state, and says what is wrong with it; undefined when nothing is. `reopens`: closes and opens it once more. */
-export function examine(recording: Recording, state: State, reopens: boolean): string | undefined {
-  return withRecycledMemory(() => inFixedWorld(() => judged(recording, state, reopens)))
+/** How far a state is followed: recovered and compared; then changed; then closed and opened again. */
+export type Depth = 'compare' | 'change' | 'reopen'
+
+/** Recovers a state, and says what is wrong with it; undefined when nothing is. */
+export function examine(recording: Recording, state: State, depth: Depth): string | undefined {
+  return withRecycledMemory(() => inFixedWorld(() => judged(recording, state, depth)))
 }
 
-function judged(recording: Recording, state: State, reopens: boolean): string | undefined {
+function judged(recording: Recording, state: State, depth: Depth): string | undefined {
   const storage = new MemoryStorage(state.image)
   // Now and then in the smallest pool, where recovering means evicting.
   const poolBytes = state.hash[0] === '0' ? SMALL_POOL : LARGE_POOL
@@ -131,9 +134,10 @@ function judged(recording: Recording, state: State, reopens: boolean): string | 
     if (strange.length > 0) return `no store, but there is ${strange}: the next open refuses it`
     life = recording.open(storage, poolBytes)
     const { recovered } = life
-    const wrong =
-      recording.history.judge(recovered, state.moment, life.compare.bind(life)) ?? life.problems() ?? life.goOn()
-    if (wrong !== undefined || !reopens) return wrong
+    const wrong = recording.history.judge(recovered, state.moment, life.compare.bind(life)) ?? life.problems()
+    if (wrong !== undefined || depth === 'compare') return wrong
+    const later = life.goOn()
+    if (later !== undefined || depth === 'change') return later
     life.end()
     life = undefined
     life = recording.open(storage, poolBytes)
@@ -161,12 +165,12 @@ function endAnyhow(storage: MemoryStorage, life: Life | undefined): void {
   }
 }
 
-/** Records the recovery of a state, to be cut itself. Undefined when it fails, which is told elsewhere. */
-export function recoveryOf(recording: Recording, state: State): Recording | undefined {
+/** Records the recovery of a state, to be cut itself; or says how it failed. */
+export function recoveryOf(recording: Recording, state: State): Recording | string {
   try {
     return recordRecovery(recording, state.image)
-  } catch {
-    return undefined
+  } catch (error) {
+    return told(error)
   }
 }
 

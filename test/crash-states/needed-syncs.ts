@@ -80,7 +80,7 @@ function firstWrong(
       if (!recording.events.some(ignores)) continue
       let left = MOST_STATES
       for (const state of states(recording, sample, seed, new Set(), ignores)) {
-        const wrong = examine(recording, state, false)
+        const wrong = examine(recording, state, 'change')
         if (wrong !== undefined) return { state: `${recording.name}:${seed}:${state.id}`, wrong }
         if (--left === 0) break
       }

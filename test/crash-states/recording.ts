@@ -19,14 +19,14 @@ import { VOLUME_WORKLOADS } from './volume-workloads.ts'
 export interface Life {
   /** Seq up to which the store was recovered. */
   readonly recovered: number
-  readonly tree: { lastSeq(): number; sync(): void }
+  readonly tree: { lastSeq(): number }
   see(): unknown
   compare(steps: readonly Step<unknown>[], index: number, moment: Moment): string | undefined
   problems(): string | undefined
   goOn(): string | undefined
   stillGoes(): string | undefined
-  /** Makes one small change. */
-  touch(): void
+  /** Makes some changes, each before it is yielded: `synced` is an inode whose bytes are safe now, 0 when it is only the log. */
+  further(): Iterable<{ what: string; synced?: number }>
   end(): void
 }
 
@@ -54,6 +54,10 @@ const MODES: Record<string, { durability: Durability; mapping: boolean }> = {
   async: { durability: 'async', mapping: false },
 }
 
+function modeOf(name: string): { durability: Durability; mapping: boolean } {
+  return MODES[name.split('.')[1]]
+}
+
 /** The smallest pool that there is. */
 export const SMALL_POOL = 4 << 20
 const SEGMENT = 6000
@@ -66,8 +70,8 @@ export function recordingNames(): string[] {
 
 /** Runs a workload in memory; `directory` exists on the host, where the lock is taken. */
 export function record(name: string, seed: number, directory: string): Recording {
-  const [workload, mode] = name.split('.')
-  const { durability, mapping } = MODES[mode]
+  const [workload] = name.split('.')
+  const { durability, mapping } = modeOf(name)
   const tree = TREE_WORKLOADS[workload]
   const segmentBytes = (tree ?? VOLUME_WORKLOADS[workload]).segmentBytes ?? SEGMENT
   const options: StoreOptions = { durability, segmentBytes, poolBytes: SMALL_POOL }
@@ -100,32 +104,37 @@ export function record(name: string, seed: number, directory: string): Recording
   })
 }
 
-/** The recovery of what a power cut has left, up to the end of a short life: it may be cut as well. */
+/** The recovery of what a power cut has left, and a short life after it: it may be cut as well. */
 export function recordRecovery(of: Recording, image: Image): Recording {
   return inFixedWorld(() => {
-    const storage = new MemoryStorage(image, {
-      notes: true,
-      mapping: of.name.endsWith('mapped') || of.name.endsWith('sync'),
-    })
+    const { mapping } = modeOf(of.name)
+    const storage = new MemoryStorage(image, { notes: true, mapping })
     const life = of.open(storage, SMALL_POOL)
-    const history = new History<unknown>(false)
-    const note = (what: string, promised: number, seen = life.see(), seq = life.tree.lastSeq()) => {
-      history.steps.push({ what, seq, seen, promised, synced: 0 })
-      storage.mark(history.steps.length)
+    try {
+      const history = furtherLife(life, storage)
+      return { ...of, image, sectors: storage.sectors, events: storage.events, history, done: 1 }
+    } catch (error) {
+      storage.kill(() => life.end())
+      throw error
     }
-    // What was found is on the medium; what the opening itself has committed need not be.
-    note('recovered', life.recovered, life.see(), life.recovered)
-    note('open', 0)
-    life.touch()
-    note('touch', 0)
-    life.tree.sync()
-    const last = life.tree.lastSeq()
-    note('sync', last)
-    const { seen } = history.steps.at(-1)!
-    life.end()
-    note('close', last, seen, last)
-    return { ...of, image, sectors: storage.sectors, events: storage.events, history, done: 1 }
   })
+}
+
+function furtherLife(life: Life, storage: MemoryStorage): History<unknown> {
+  const history = new History<unknown>(false)
+  const note = (what: string, promised: number, synced = 0, seq = life.tree.lastSeq()) => {
+    history.steps.push({ what, seq, seen: life.see(), promised, synced })
+    storage.mark(history.steps.length)
+  }
+  // What was found is on the medium; what the opening itself has committed need not be.
+  note('recovered', life.recovered, 0, life.recovered)
+  note('open', 0)
+  for (const { what, synced } of life.further()) note(what, synced === undefined ? 0 : life.tree.lastSeq(), synced)
+  const { seq, seen } = history.steps.at(-1)!
+  life.end()
+  history.steps.push({ what: 'close', seq, seen, promised: seq, synced: 0 })
+  storage.mark(history.steps.length)
+  return history
 }
 
 /** A medium on which only the way to the directory of the store is. */

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { examine, recoveryOf, type State, sampleOf, stateById, states } from './enumerate.ts'
+import { type Depth, examine, recoveryOf, type State, sampleOf, stateById, states } from './enumerate.ts'
 import { type Recording, record, recordingNames } from './recording.ts'
 
 export interface RunOptions {
@@ -35,9 +35,10 @@ export interface Progress {
   counts: ReadonlyMap<string, number>
 }
 
-/** Of so many states, one is opened a second time, and the recovery of one is cut. */
-const REOPENED = 4
-const RECOVERIES = 48
+/** Of four states two are changed after they were compared, and one of these is opened a second time. */
+const DEPTHS: readonly Depth[] = ['compare', 'change', 'compare', 'reopen']
+/** Of so many states, the recovery of one is cut. */
+const RECOVERIES = 32
 /** States that are made of such a recovery. */
 const STATES_OF_RECOVERY = 10
 /** States that one pass makes of a recording. */
@@ -81,12 +82,15 @@ interface Verdict {
 function* verdicts(recording: Recording, wanted: number, seed: number, seen: Set<number>): Generator<Verdict> {
   for (const state of states(recording, sampleOf(recording, wanted), seed, seen)) {
     const number = Number.parseInt(state.hash.slice(-6), 16)
-    yield { id: state.id, wrong: examine(recording, state, number % REOPENED === 0) }
+    yield { id: state.id, wrong: examine(recording, state, DEPTHS[number % DEPTHS.length]) }
     if (number % RECOVERIES !== 0) continue
     const recovery = recoveryOf(recording, state)
-    if (recovery === undefined) continue
+    if (typeof recovery === 'string') {
+      yield { id: `${state.id}/0.s0`, wrong: recovery }
+      continue
+    }
     for (const inner of states(recovery, sampleOf(recovery, STATES_OF_RECOVERY), seed, seen)) {
-      yield { id: `${state.id}/${inner.id}`, wrong: examine(recovery, inner, false) }
+      yield { id: `${state.id}/${inner.id}`, wrong: examine(recovery, inner, 'change') }
     }
   }
 }
@@ -101,10 +105,12 @@ export function again(id: string): { recording: Recording; state: State; wrong: 
     const [outer, inner] = path.split('/')
     let state = stateById(recording, outer, Number(seed))
     if (inner !== undefined) {
-      recording = recoveryOf(recording, state) as Recording
+      const recovery = recoveryOf(recording, state)
+      if (typeof recovery === 'string') return { recording, state, wrong: recovery }
+      recording = recovery
       state = stateById(recording, inner, Number(seed))
     }
-    return { recording, state, wrong: examine(recording, state, true) }
+    return { recording, state, wrong: examine(recording, state, 'reopen') }
   })
 }
 

@@ -73,8 +73,13 @@ export class TreeLife {
     return found === undefined || found !== value ? `what was written after the recovery is ${found}` : this.problems()
   }
 
-  touch(): void {
-    this.tree.put(MARK, 'touched')
+  *further(): Generator<{ what: string; synced?: number }> {
+    this.tree.put('further', 'x'.repeat(700))
+    yield { what: 'put' }
+    this.tree.sync()
+    yield { what: 'sync', synced: 0 }
+    this.tree.delete('further')
+    yield { what: 'delete' }
   }
 
   end(): void {

@@ -193,8 +193,27 @@ export class VolumeLife {
     return this.problems()
   }
 
-  touch(): void {
-    this.fixture.setattr(ROOT, SET_MODE, { mode: 0o711 })
+  *further(): Generator<{ what: string; synced?: number }> {
+    const { fixture } = this
+    const [old] = [...this.see().files].filter(([, { isOutside }]) => isOutside)
+    fixture.setattr(ROOT, SET_MODE, { mode: 0o711 })
+    yield { what: 'chmod' }
+    const { ino } = fixture.mknod(ROOT, 'further') as Attributes
+    yield { what: 'create' }
+    // Its data file may have a number that was in use before the cut.
+    must(fixture.write(ino, 500, new Uint8Array(9000).fill(201)))
+    yield { what: 'write' }
+    must(fixture.fs.fsync(ino, false))
+    yield { what: 'fsync', synced: ino }
+    fixture.truncate(ino, 12_000)
+    yield { what: 'extend' }
+    fixture.truncate(ino, 300)
+    yield { what: 'truncate' }
+    if (old === undefined) return
+    must(fixture.write(old[0], old[1].bytes.length + 5000, new Uint8Array(200).fill(202)))
+    yield { what: 'write to an old file' }
+    fixture.fs.collectRetired(0)
+    yield { what: 'collect' }
   }
 
   end(): void {
