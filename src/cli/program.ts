@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import createDebug from 'debug'
 import { oneLine } from '../errors.ts'
+import { printable } from './printable.ts'
 
 const debug = createDebug('holtfs:cli')
 
@@ -36,7 +37,7 @@ function exitCode(error: unknown): number {
 /** The line on stderr by which a command fails. */
 export function printError(error: unknown): void {
   debug('%O', error)
-  process.stderr.write(`holtfs: ${oneLine(error)}\n`)
+  process.stderr.write(`holtfs: ${printable(oneLine(error))}\n`)
 }
 
 function version(): string {

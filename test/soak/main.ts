@@ -53,8 +53,12 @@ try {
 }
 if (!canMount) wrong('mounting needs root and /dev/fuse')
 
+const abortion = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.once(signal, () => void cleanUp().finally(() => process.exit(1)))
+  process.once(signal, () => {
+    abortion.abort()
+    void cleanUp().finally(() => process.exit(1))
+  })
 }
 
 const mebibytes = (bytes: number | undefined) => (bytes === undefined ? '?' : (bytes / 2 ** 20).toFixed(0))
@@ -102,6 +106,7 @@ try {
     killEvery: given.killEvery * 1000,
     sampleEvery: Math.min(10_000, duration / 10),
     onProgress: showProgress,
+    signal: abortion.signal,
   })
   process.stdout.write(given.json === true ? `${JSON.stringify(result)}\n` : describe(result))
   process.exitCode = result.failures.length === 0 ? 0 : 1

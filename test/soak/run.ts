@@ -30,6 +30,8 @@ export interface SoakOptions {
   /** Milliseconds between two samples. */
   sampleEvery: number
   onProgress?: (progress: Progress) => void
+  /** When it is aborted, all clients are killed, and the run is worth nothing any more. */
+  signal?: AbortSignal
 }
 
 export interface Progress {
@@ -82,6 +84,9 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const how = ['--workers', String(options.workers), '--pool', options.pool]
   await mount.mount(...how)
   const workers = makeWorkers(place, options)
+  options.signal?.addEventListener('abort', () => {
+    for (const worker of workers) worker.kill()
+  })
   const killer = new Killer(mount, options.killEvery, seededRandom(options.seed))
   const statistics = new Statistics(mount)
   const samples: Sample[] = []

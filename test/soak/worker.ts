@@ -89,7 +89,7 @@ abstract class CommandWorker implements Worker {
         return
       }
       this.place.fail({ worker: this.name, what: failure })
-      await sleep(PAUSE)
+      if (!this.#stopped) await sleep(PAUSE)
     }
   }
 
