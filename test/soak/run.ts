@@ -162,11 +162,20 @@ function operationsOf(workers: readonly Worker[]): Record<string, number> {
 }
 
 function take(mount: RealMount): Sample {
-  const [supervisor, server] = mount.processes()
+  const [supervisor] = mount.processes()
   const sample = filesOf(mount.store)
   const own = supervisor === undefined ? undefined : memoryOf(supervisor)
-  const servers = server === undefined ? undefined : memoryOf(server)
+  const servers = serverMemory(mount)
   return { ...sample, ...(own && { supervisor: own }), ...(servers && { server: servers }) }
+}
+
+/** Undefined while there is no server. */
+function serverMemory(mount: RealMount): number | undefined {
+  try {
+    return memoryOf(mount.serverPid())
+  } catch {
+    return undefined
+  }
 }
 
 function trendsOf(samples: readonly Sample[], place: Place): Partial<Record<Measure, Trend>> {
