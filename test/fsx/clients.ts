@@ -5,8 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Report, Task } from './client.ts'
-import type { Kind, Operation } from './operation.ts'
-import { format } from './operation.ts'
+import type { Kind } from './operation.ts'
 
 const PROGRAM = fileURLToPath(new URL('./client.ts', import.meta.url))
 /** Milliseconds. */
@@ -76,41 +75,5 @@ export class Client {
   stop(): void {
     this.#isStopped = true
     this.#process.kill('SIGKILL')
-  }
-}
-
-/** Plays lists of operations from empty files in one client process, and in another one when it has died of one. */
-export class Attempts {
-  readonly #path: string
-  readonly #client: number
-  #process: Client | undefined
-  count = 0
-  /** What the last failing list failed with. */
-  failure = ''
-
-  constructor(path: string, client: number) {
-    this.#path = path
-    this.#client = client
-  }
-
-  async play(operations: readonly Operation[]): Promise<number | undefined> {
-    if (this.#process?.isAlive !== true) this.#process = new Client()
-    const name = `${this.#path}/attempt-${++this.count}`
-    const { failure, done } = await this.#process.run({
-      directory: name,
-      shared: `${name}-shared`,
-      client: this.#client,
-      operations: operations.map(format),
-      keepsGoing: false,
-      reportEvery: 100,
-      isAttempt: true,
-    })
-    if (failure === undefined) return undefined
-    this.failure = failure
-    return this.#process.isAlive ? done : operations.length
-  }
-
-  end(): void {
-    this.#process?.stop()
   }
 }

@@ -6,11 +6,11 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, statSync, writeFil
 import { join } from 'node:path'
 import { RealMount, run } from '../mount/real-mount.ts'
 import { seededRandom } from '../support/random.ts'
+import { shrinkAt } from './attempts.ts'
 import type { Report, Task } from './client.ts'
-import { Attempts, Client, type Ended } from './clients.ts'
+import { Client, type Ended } from './clients.ts'
 import { Killer } from './killer.ts'
-import { format, type Kind, type Operation, parse, WINDOW } from './operation.ts'
-import { shrink } from './shrink.ts'
+import { format, type Kind, parse, WINDOW } from './operation.ts'
 
 export interface FsxOptions {
   /** Of all clients together. */
@@ -27,7 +27,7 @@ export interface FsxOptions {
   shared: boolean
   /** A log to play again instead. */
   replay?: string | undefined
-  /** Milliseconds that shrinking may take; 0 for none. */
+  /** Milliseconds that shrinking may take, and once more where it needs a mount for each attempt; 0 for none. */
   shrinkFor: number
   /** Errors are counted, and their operations done again. */
   keepsGoing: boolean
@@ -215,27 +215,17 @@ class Run {
     await this.#mount.remove()
   }
 
-  /** On a mount of its own, since the other one may have suffered, and without kills. */
   async #shrink(finding: Finding): Promise<void> {
     const { directory, logs, onAttempt, shrinkFor, workers } = this.#options
     if (finding.log === undefined || shrinkFor === 0 || !existsSync(finding.log)) return
     const { client, lines } = readLog(finding.log)
-    const mount = directory === undefined ? new RealMount('fsx shrink') : undefined
-    const path = mount?.path ?? mkdtempSync(join(directory!, 'fsx-'))
-    await mount?.mount('--workers', String(workers))
-    const attempts = new Attempts(path, client)
-    const until = performance.now() + shrinkFor
-    const play = (operations: readonly Operation[]) => {
-      onAttempt?.(attempts.count, operations.length)
-      return attempts.play(operations)
-    }
-    const shrunk = await shrink(lines.map(parse), play, until)
-    attempts.end()
-    await (mount === undefined ? run('rm', ['-r', path]) : mount.remove())
+    const place = { directory, workers, client, onAttempt }
+    const shrunk = await shrinkAt(place, lines.map(parse), shrinkFor)
     if (shrunk === undefined) return
     const log = join(logs, `shrunk-${client}.log`)
-    writeLog(log, client, shrunk, attempts.failure)
-    finding.shrunk = { log, operations: shrunk.map(format), failure: attempts.failure }
+    const operations = shrunk.operations.map(format)
+    writeFileSync(log, `${[`# client ${client}`, ...operations, `# ${shrunk.failure}`].join('\n')}\n`)
+    finding.shrunk = { log, operations, failure: shrunk.failure }
   }
 }
 
@@ -243,9 +233,4 @@ function readLog(path: string): { client: number; lines: string[] } {
   const lines = readFileSync(path, 'utf8').split('\n')
   const client = Number(lines.find(line => /^# client \d+/.test(line))?.match(/\d+/)?.[0] ?? 0)
   return { client, lines: lines.filter(line => line.trim() !== '' && !line.startsWith('#')) }
-}
-
-function writeLog(path: string, client: number, operations: readonly Operation[], failure: string): void {
-  const lines = [`# client ${client}`, ...operations.map(format), `# ${failure}`]
-  writeFileSync(path, `${lines.join('\n')}\n`)
 }

@@ -208,7 +208,7 @@ export class SystemTarget implements Target {
   }
 
   renew(file: FileName): Answer {
-    const answer = sys.unlink(this.#files[file].path)
+    const answer = this.#with(file, 0, () => sys.unlink(this.#files[file].path))
     const reopened = this.reopen(file)
     return answer === 0 ? reopened : answer
   }
