@@ -14,6 +14,7 @@ const LIFE = 350
 /** Milliseconds up to which a kill comes later than it is due, and the second one comes later than the first. */
 const DELAY = 30
 const TAKEOVER = 300
+const PATIENCE = 120_000
 const AGAIN = /the mount is served again, after (\d+) ms/g
 
 export class Killer {
@@ -66,7 +67,9 @@ export class Killer {
     this.#mount.killServer()
     this.kills++
     if (this.kills % 4 === 3) await this.#killNext()
-    while (this.pauses().length === pauses) await sleep(10)
+    for (const until = performance.now() + PATIENCE; this.pauses().length === pauses; await sleep(10)) {
+      if (performance.now() > until) throw new Error(`no server for ${PATIENCE / 1000} s after it was killed`)
+    }
     this.#servedSince = performance.now()
   }
 

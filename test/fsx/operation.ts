@@ -72,9 +72,17 @@ export function operation(kind: Kind, file: FileName, fields: Partial<Operation>
 /** What would reach into the windows of others. */
 const NOT_SHARED = new Set<Kind>(['append', 'write-direct', 'read-direct', 'truncate', 'ftruncate', 'holes', 'renew'])
 
+/**
+ * What changes bytes behind the kernel's cache. In a page into which another process stores through a mapping meanwhile, Linux loses
+ * one or the other on FUSE (docs/transport.md), so these keep away from pages that a window shares with the next one.
+ */
+const PAGES_APART = new Set<Kind>(['punch', 'zero', 'zero-keep', 'copy'])
+
 /** Whether there is one right answer to the operation: inside the file's room, direct I/O in whole pages. */
 export function isValid(op: Operation): boolean {
   if (op.file === 's' && NOT_SHARED.has(op.kind)) return false
+  const isApart = op.at >= PAGE && op.at + op.length <= WINDOW - PAGE
+  if (op.file === 's' && PAGES_APART.has(op.kind) && !isApart) return false
   const room = op.file === 's' ? WINDOW : CAPACITY
   const fields: readonly Field[] = FIELDS[op.kind]
   if (fields.includes('length') && op.length < 1) return false

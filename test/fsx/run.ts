@@ -176,8 +176,7 @@ class Run {
     const pauses = this.#killer.pauses().sort((a, b) => a - b)
     this.#result.kills = this.#killer.kills
     if (pauses.length > 0) this.#result.pause = { median: pauses[pauses.length >> 1], longest: pauses.at(-1)! }
-    if (this.#killer.failure !== undefined)
-      this.#find(`the server could not be killed: ${this.#killer.failure.message}`)
+    if (this.#killer.failure !== undefined) this.#find(`killing: ${this.#killer.failure.message}`)
   }
 
   /** The store is clean, and everything is as the clients left it. */

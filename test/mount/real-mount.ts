@@ -120,7 +120,7 @@ export class RealMount {
   /** SIGKILL to supervisor and server. The dead mount stays until {@link detach}. */
   async kill(): Promise<void> {
     for (let left = this.processes(); left.length > 0; left = this.processes()) {
-      // The lowest first: the supervisor, so that it starts no other server.
+      // The supervisor first, so that it starts no other server.
       for (const pid of left) killProcess(pid)
       await sleep(2)
     }
@@ -138,7 +138,9 @@ export class RealMount {
     const pids = readdirSync('/proc')
       .map(Number)
       .filter(pid => pid > 0)
-    return pids.filter(pid => isServerOf(pid, this.store)).sort((a, b) => a - b)
+    // Not by number, which begin again from the lowest at some time.
+    const found = pids.filter(pid => isServerOf(pid, this.store)).map(pid => ({ pid, start: startOf(pid) }))
+    return found.sort((a, b) => a.start - b.start || a.pid - b.pid).map(({ pid }) => pid)
   }
 
   /** Resolves when the server `pid` has ended. */
@@ -181,10 +183,20 @@ function openFiles(pid: number): string[] {
 
 /** Whether `pid` is a running holtfs of this store (not a zombie, not another process with a reused id). */
 function isServerOf(pid: number, store: string): boolean {
+  return readProcess(pid, 'cmdline').split('\0').includes(store)
+}
+
+/** When a process was started, in ticks since the machine was. */
+function startOf(pid: number): number {
+  return Number(readProcess(pid, 'stat').split(') ').at(-1)?.split(' ')[19])
+}
+
+/** Empty when there is no such process. */
+function readProcess(pid: number, file: string): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(store)
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
   } catch {
-    return false
+    return ''
   }
 }
 
