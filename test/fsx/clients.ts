@@ -1,5 +1,5 @@
 /**
- * The client processes of fsx as promises. One that is silent for two minutes, or ends before its task, has failed: a
+ * The client processes of fsx as promises. One that is silent for five minutes, or ends before its task, has failed: a
  * hanging call and a signal such as SIGBUS are findings like any other.
  */
 import { type ChildProcess, fork } from 'node:child_process'
@@ -9,7 +9,7 @@ import type { Kind } from './operation.ts'
 
 const PROGRAM = fileURLToPath(new URL('./client.ts', import.meta.url))
 /** Milliseconds. */
-const PATIENCE = 120_000
+const PATIENCE = 300_000
 
 export interface Ended {
   /** Operations that were right. */

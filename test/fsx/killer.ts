@@ -14,7 +14,7 @@ const LIFE = 350
 /** Milliseconds up to which a kill comes later than it is due, and the second one comes later than the first. */
 const DELAY = 30
 const TAKEOVER = 300
-const PATIENCE = 120_000
+const PATIENCE = 300_000
 const AGAIN = /the mount is served again, after (\d+) ms/g
 
 export class Killer {
