@@ -10,8 +10,9 @@ import type { Journal } from '../journal/journal.ts'
 import { Mutex } from '../journal/mutex.ts'
 import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT } from '../limits.ts'
+import type { DiskSlots } from './disk-slots.ts'
 import type { Gate } from './gate.ts'
-import { appendCheckpoint, appendHasLog, isOvergrown, ROUTED, writeWhole } from './manifest.ts'
+import { appendCheckpoint, appendHasLog, isOvergrown, MAPPING_WORDS, ROUTED, writeWhole } from './manifest.ts'
 import { hostError, type Pool, ROOT_BLOB } from './pool.ts'
 import {
   C_BLOB_HIGH,
@@ -227,6 +228,7 @@ export class Checkpoint {
     this.#letGo(image.slot)
     pool.disk.routed[disk] = pool.file!.isCopyRouted ? 1 : 0
     this.#numbers[N_ROUND_BYTES] += pool.file!.writeCopy(disk)
+    pool.disk.sums[disk] = pool.file!.copySum
   }
 
   /** The image is copied (or given up): writers may change the frame, and a slot left behind is free. */
@@ -254,43 +256,23 @@ export class Checkpoint {
   #commitManifest(cut: Cut): void {
     const { control, committedOf } = this.#pool
     const count = cut.images.length + cut.moves.length
-    const pairs = new Uint32Array(2 * count)
-    let at = 0
-    for (const image of cut.images) {
-      pairs[at++] = image.blob
-      pairs[at++] = image.disk + 1
-    }
-    for (const move of cut.moves) {
-      pairs[at++] = move.blob
-      pairs[at++] = move.diskSlot
-    }
+    const moves = new MappingRecord(this.#pool.disk, count)
+    for (const image of cut.images) moves.add(image.blob, image.disk + 1)
+    for (const move of cut.moves) moves.add(move.blob, move.diskSlot)
     const high = control[C_BLOB_HIGH]
     if (!isOvergrown(control[C_MANIFEST_SIZE], high)) {
-      this.#markRouted(pairs, count)
       const size = control[C_MANIFEST_SIZE]
-      control[C_MANIFEST_SIZE] = appendCheckpoint(this.#storage, this.#directory, size, cut, pairs, count)
+      control[C_MANIFEST_SIZE] = appendCheckpoint(this.#storage, this.#directory, size, cut, moves.words, count)
       this.#numbers[N_MANIFEST_BYTES] += control[C_MANIFEST_SIZE] - size
       return
     }
     const slots = committedOf.slice(0, high + 1)
-    for (let i = 0; i < at; i += 2) slots[pairs[i]] = pairs[i + 1]
-    const whole = new Uint32Array(2 * (high + 1))
-    let live = 0
-    for (let blob = ROOT_BLOB; blob <= high; blob++) {
-      if (slots[blob] === 0) continue
-      whole[2 * live] = blob
-      whole[2 * live + 1] = slots[blob]
-      live++
-    }
-    this.#markRouted(whole, live)
-    control[C_MANIFEST_SIZE] = writeWhole(this.#storage, this.#directory, cut, whole, live)
+    for (const image of cut.images) slots[image.blob] = image.disk + 1
+    for (const move of cut.moves) slots[move.blob] = move.diskSlot
+    const whole = new MappingRecord(this.#pool.disk, high + 1)
+    for (let blob = ROOT_BLOB; blob <= high; blob++) if (slots[blob] !== 0) whole.add(blob, slots[blob])
+    control[C_MANIFEST_SIZE] = writeWhole(this.#storage, this.#directory, cut, whole.words, whole.count)
     this.#numbers[N_MANIFEST_BYTES] += control[C_MANIFEST_SIZE]
-  }
-
-  /** Notes in the first `count` pairs which slots hold routed images. */
-  #markRouted(pairs: Uint32Array, count: number): void {
-    const { routed } = this.#pool.disk
-    for (let i = 1; i < 2 * count; i += 2) if (pairs[i] !== 0 && routed[pairs[i] - 1] !== 0) pairs[i] |= ROUTED
   }
 
   /** The round is committed: the tables follow, and the slots that only the previous checkpoint used become free. */
@@ -334,6 +316,27 @@ export class Checkpoint {
       if (recorded !== 0) this.#pool.disk.release(recorded - 1)
     }
     for (const { diskSlot } of cut.moves) if (diskSlot !== 0) this.#pool.disk.release(diskSlot - 1)
+  }
+}
+
+/** Collects what a manifest record says of blobs: where the image is, whether it is routed, its checksum. */
+class MappingRecord {
+  readonly words: Uint32Array
+  count = 0
+  readonly #disk: DiskSlots
+
+  constructor(disk: DiskSlots, most: number) {
+    this.#disk = disk
+    this.words = new Uint32Array(MAPPING_WORDS * most)
+  }
+
+  /** `diskSlot`: slot + 1, or 0 for a blob that is gone. */
+  add(blob: number, diskSlot: number): void {
+    const at = MAPPING_WORDS * this.count++
+    this.words[at] = blob
+    if (diskSlot === 0) return
+    this.words[at + 1] = this.#disk.routed[diskSlot - 1] === 0 ? diskSlot : diskSlot | ROUTED
+    this.words[at + 2] = this.#disk.sums[diskSlot - 1]
   }
 }
 

@@ -5,7 +5,7 @@
  * slots go first.
  */
 import { HoltError } from '../errors.ts'
-import { C_DISK_END, C_DISK_HIGH, C_DISK_HINT, DISK, MAX_DISK_SLOTS } from './shared.ts'
+import { C_DISK_END, C_DISK_HIGH, C_DISK_HINT, DISK, MAX_DISK_SLOTS, SUMS } from './shared.ts'
 
 export class DiskSlots {
   /** References to each slot; 0 = free. */
@@ -15,11 +15,17 @@ export class DiskSlots {
    * writes the image, kept by the manifest.
    */
   readonly routed: Uint8Array
+  /**
+   * The checksum that the header of the slot's image has, so that an older image of the same blob is not taken for it. Set
+   * by whoever writes the image, kept by the manifest.
+   */
+  readonly sums: Int32Array
   readonly #control: Int32Array
 
   constructor(shared: SharedArrayBuffer, control: Int32Array) {
     this.refs = new Uint8Array(shared, DISK, MAX_DISK_SLOTS)
     this.routed = new Uint8Array(shared, DISK + MAX_DISK_SLOTS, MAX_DISK_SLOTS)
+    this.sums = new Int32Array(shared, SUMS, MAX_DISK_SLOTS)
     this.#control = control
   }
 

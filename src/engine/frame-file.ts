@@ -50,6 +50,11 @@ export class FrameFile {
     return this.#words[H_LEAVES >> 2] !== 0
   }
 
+  /** The checksum of the header of the copy that was written last: it tells this image from every other. */
+  get copySum(): number {
+    return this.#words[H_CRC >> 2] | 0
+  }
+
   /** Seals the copy with its checksums, writes it to a slot and returns its bytes. Throws the host's error. */
   writeCopy(slot: number): number {
     const usedPages = Math.ceil(this.#words[H_USED >> 2] / PAGE_SIZE)
@@ -64,12 +69,13 @@ export class FrameFile {
 
   /**
    * Reads a slot into the pool frame at index `frame` and verifies it.
-   * @throws HoltError HOLT_CORRUPT_FRAME when it is not an intact image of `blob`; HOLT_IO when it cannot be read.
+   * @throws HoltError HOLT_CORRUPT_FRAME when it is not an intact image of `blob`, or not the one with the header checksum
+   * `sum`; HOLT_IO when it cannot be read.
    */
-  read(slot: number, blob: number, pool: Uint8Array, frame: number): void {
+  read(slot: number, blob: number, sum: number, pool: Uint8Array, frame: number): void {
     const base = frame << FRAME_SHIFT
     const length = this.readPart(slot, 0, pool, base, FRAME_SIZE)
-    const problem = verifyFrame(pool.subarray(base, base + FRAME_SIZE), length, blob)
+    const problem = verifyFrame(pool.subarray(base, base + FRAME_SIZE), length, blob, sum)
     if (problem !== '') throw corruptImage(slot, blob, problem)
   }
 
@@ -126,8 +132,8 @@ export function corruptImage(slot: number, blob: number, problem: string): HoltE
 }
 
 /** Says what is wrong with a frame image of which `length` bytes could be read; '' when it is intact. */
-export function verifyFrame(frame: Uint8Array, length: number, blob: number): string {
-  const problem = verifyHeader(frame, length, blob)
+export function verifyFrame(frame: Uint8Array, length: number, blob: number, sum: number): string {
+  const problem = verifyHeader(frame, length, blob, sum)
   if (problem !== '') return problem
   const view = new DataView(frame.buffer, frame.byteOffset)
   const usedPages = Math.ceil(view.getUint32(H_USED, true) / PAGE_SIZE)
@@ -143,8 +149,8 @@ export function wrongPage(page: number): string {
   return `the checksum of its page ${page} is wrong`
 }
 
-/** The same for its header page alone. */
-export function verifyHeader(frame: Uint8Array, length: number, blob: number): string {
+/** The same for its header page alone. `sum`: the checksum that it has, where that is known. */
+export function verifyHeader(frame: Uint8Array, length: number, blob: number, sum?: number): string {
   const view = new DataView(frame.buffer, frame.byteOffset)
   if (length < PAGE_SIZE) return 'the file ends before it'
   if (view.getUint32(H_MAGIC, true) !== FRAME_MAGIC_LOW || view.getUint32(H_MAGIC + 4, true) !== FRAME_MAGIC_HIGH) {
@@ -154,6 +160,7 @@ export function verifyHeader(frame: Uint8Array, length: number, blob: number): s
   if (view.getUint32(H_FORMAT, true) !== FORMAT_VERSION) return 'its format is not known to this version'
   const found = view.getUint32(H_BLOB, true)
   if (found !== blob) return `it holds blob ${found}`
+  if (sum !== undefined && view.getInt32(H_CRC, true) !== sum) return 'it holds an older image of it'
   const used = view.getUint32(H_USED, true)
   return used < DATA_START || used > FRAME_SIZE ? 'its size is impossible' : ''
 }

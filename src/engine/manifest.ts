@@ -13,7 +13,6 @@ import { crc32 } from 'node:zlib'
 import { ADVICE, HoltError } from '../errors.ts'
 import type { Storage } from '../journal/storage.ts'
 import { MAX_BLOBS } from '../limits.ts'
-import { FORMAT_VERSION } from './layout.ts'
 import { MAX_DISK_SLOTS } from './shared.ts'
 
 export const MANIFEST = 'manifest'
@@ -26,7 +25,11 @@ const HEADER = 32
 /** "CKPT". */
 const RECORD_MAGIC = 0x54504b43
 const RECORD_HEAD = 28
-const PAIR = 8
+/** Words for each blob in a record: its id, where its image is, the checksum of the image's header. */
+export const MAPPING_WORDS = 3
+const MAPPING = 4 * MAPPING_WORDS
+/** Version 1 had no checksums of images. */
+const VERSION = 2
 
 /** Bytes above which the manifest is rewritten, when it is also several times its smallest size. */
 const REWRITE_BYTES = 1 << 20
@@ -52,6 +55,8 @@ export interface ManifestState extends Checkpoint {
   slots: Map<number, number>
   /** Which of these slots hold routed images. */
   routed: Set<number>
+  /** The checksum of the header of the image in each of these slots. */
+  sums: Map<number, number>
   /** Bytes of the file that hold intact records. */
   size: number
 }
@@ -82,6 +87,7 @@ export function readManifest(storage: Storage, directory: string): ManifestState
     hasNoLog: false,
     slots: new Map(),
     routed: new Set(),
+    sums: new Map(),
     size: HEADER,
   }
   while (state.size < bytes.length) {
@@ -127,12 +133,12 @@ function checkHeader(view: DataView, bytes: Uint8Array, path: string): void {
     throw corrupt(path, 'its header is damaged')
   }
   const format = view.getUint32(8, true)
-  if (format > FORMAT_VERSION) {
-    throw new HoltError(
-      'HOLT_FORMAT',
-      `the store has format ${format}, this version of holtfs reads up to ${FORMAT_VERSION}: use a newer holtfs`,
-    )
-  }
+  if (format === VERSION) return
+  const advice = format > VERSION ? 'use a newer holtfs' : 'it was made before the first release, make a new one'
+  throw new HoltError(
+    'HOLT_FORMAT',
+    `the store has format ${format}, this version of holtfs reads ${VERSION}: ${advice}`,
+  )
 }
 
 /** Length of the intact record at `at`, or 0. */
@@ -149,20 +155,23 @@ function readRecord(view: DataView, at: number, state: ManifestState): void {
   const pairs = view.getUint32(at + 20, true)
   state.longestKey = view.getUint16(at + 24, true)
   state.hasNoLog = view.getUint16(at + 26, true) === 1
-  for (let i = 0, pair = at + RECORD_HEAD; i < pairs; i++, pair += PAIR) {
+  for (let i = 0, pair = at + RECORD_HEAD; i < pairs; i++, pair += MAPPING) {
     const blob = view.getUint32(pair, true)
     const word = view.getUint32(pair + 4, true)
     const slot = word & ~ROUTED
     if (blob >= MAX_BLOBS || slot > MAX_DISK_SLOTS) throw corrupt(MANIFEST, `it maps blob ${blob} to slot ${slot}`)
     if (slot === 0) state.slots.delete(blob)
-    else state.slots.set(blob, slot)
+    else {
+      state.slots.set(blob, slot)
+      state.sums.set(slot, view.getInt32(pair + 8, true))
+    }
     if ((word & ROUTED) !== 0) state.routed.add(slot)
     else state.routed.delete(slot)
   }
 }
 
-function encodeRecord(checkpoint: Checkpoint, pairs: Uint32Array, count: number): Uint8Array {
-  const length = RECORD_HEAD + count * PAIR + 4
+function encodeRecord(checkpoint: Checkpoint, mapping: Uint32Array, count: number): Uint8Array {
+  const length = RECORD_HEAD + count * MAPPING + 4
   const bytes = new Uint8Array(length)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, RECORD_MAGIC, true)
@@ -173,14 +182,15 @@ function encodeRecord(checkpoint: Checkpoint, pairs: Uint32Array, count: number)
   view.setUint32(20, count, true)
   view.setUint16(24, checkpoint.longestKey, true)
   view.setUint16(26, checkpoint.hasNoLog ? 1 : 0, true)
-  for (let i = 0; i < 2 * count; i++) view.setUint32(RECORD_HEAD + i * 4, pairs[i], true)
+  for (let i = 0; i < MAPPING_WORDS * count; i++) view.setUint32(RECORD_HEAD + i * 4, mapping[i], true)
   view.setUint32(length - 4, crc32(bytes.subarray(0, length - 4)), true)
   return bytes
 }
 
 /**
- * Appends a checkpoint behind the `size` intact bytes and makes it durable: the commit point of a round. `pairs` holds
- * blob id and disk slot + 1 with its {@link ROUTED} bit (0 = the blob is gone), `count` of them. Returns the new size. Throws the host's error when the
+ * Appends a checkpoint behind the `size` intact bytes and makes it durable: the commit point of a round. `mapping` holds
+ * {@link MAPPING_WORDS} for each of `count` blobs: its id, its disk slot + 1 with the {@link ROUTED} bit (0: the blob is gone), the
+ * checksum of the image's header. Returns the new size. Throws the host's error when the
  * record is not there, HOLT_IO when it may be: then the caller must stop.
  */
 export function appendCheckpoint(
@@ -188,10 +198,10 @@ export function appendCheckpoint(
   directory: string,
   size: number,
   checkpoint: Checkpoint,
-  pairs: Uint32Array,
+  mapping: Uint32Array,
   count: number,
 ): number {
-  return appendRecord(storage, directory, size, encodeRecord(checkpoint, pairs, count), true)
+  return appendRecord(storage, directory, size, encodeRecord(checkpoint, mapping, count), true)
 }
 
 /**
@@ -222,7 +232,7 @@ function appendRecord(
 
 /** Whether a manifest of `size` bytes with `blobs` live blobs is worth rewriting. */
 export function isOvergrown(size: number, blobs: number): boolean {
-  return size > REWRITE_BYTES && size > 8 * (HEADER + RECORD_HEAD + blobs * PAIR)
+  return size > REWRITE_BYTES && size > 8 * (HEADER + RECORD_HEAD + blobs * MAPPING)
 }
 
 /** Replaces the manifest by one record of the whole mapping, durably. Returns its size. */
@@ -230,15 +240,15 @@ export function writeWhole(
   storage: Storage,
   directory: string,
   checkpoint: Checkpoint,
-  pairs: Uint32Array,
+  mapping: Uint32Array,
   count: number,
 ): number {
-  const record = encodeRecord(checkpoint, pairs, count)
+  const record = encodeRecord(checkpoint, mapping, count)
   const header = new Uint8Array(HEADER)
   const view = new DataView(header.buffer)
   view.setUint32(0, MAGIC_LOW, true)
   view.setUint32(4, MAGIC_HIGH, true)
-  view.setUint32(8, FORMAT_VERSION, true)
+  view.setUint32(8, VERSION, true)
   header.set(randomBytes(8), 16)
   view.setUint32(HEADER - 4, crc32(header.subarray(0, HEADER - 4)), true)
   const fd = storage.open(join(directory, FRESH), constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC)

@@ -333,7 +333,7 @@ export class Pool {
       throw new HoltError('HOLT_CORRUPT_FRAME', `the tree refers to blob ${blob}, which does not exist`)
     }
     const slot = this.takeSlot(true)
-    this.file.read(disk - 1, blob, this.u8, slot)
+    this.file.read(disk - 1, blob, this.disk.sums[disk - 1], this.u8, slot)
     this.dirty[slot] = 0
     this.touch[slot] = this.control[C_TICK]
     this.pin(slot)
@@ -465,6 +465,7 @@ export class Pool {
       file.copy(this.u8, slot << FRAME_SHIFT)
       this.disk.routed[disk] = file.isCopyRouted ? 1 : 0
       this.numbers[N_STEAL_BYTES] += file.writeCopy(disk)
+      this.disk.sums[disk] = file.copySum
     } catch (cause) {
       this.disk.release(disk)
       throw hostError('cannot write a frame to frames.dat', cause)

@@ -45,14 +45,14 @@ export class SalvageFrames {
     return true
   }
 
-  /** Reads the image of `blob` in a slot; what is wrong with all of it, '' when it can be walked ({@link isReadable}). */
-  read(slot: number, blob: number): string {
+  /** Reads the image of `blob` in a slot, that with the header checksum `sum` where it is known; what is wrong with all of it, '' when it can be walked ({@link isReadable}). */
+  read(slot: number, blob: number, sum?: number): string {
     const { u8 } = this.pool
     const frame = u8.subarray(0, FRAME_SIZE)
     this.badPages.fill(0)
     this.badCount = 0
     const length = this.#readPages(slot, FRAME_SIZE)
-    const problem = length === 0 ? 'it cannot be read' : verifyHeader(frame, length, blob)
+    const problem = length === 0 ? 'it cannot be read' : verifyHeader(frame, length, blob, sum)
     const { u32 } = this.pool
     const used = u32[H_USED >> 2]
     if (used < DATA_START || used > FRAME_SIZE) return problem
@@ -63,7 +63,8 @@ export class SalvageFrames {
       const sum = isWhole ? crc32(frame.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)) : 0
       if (!isWhole || sum !== u32[(H_PAGE_CRCS >> 2) + page - 1]) this.#bad(page)
     }
-    if (problem === '') return ''
+    // An older image is as intact as any.
+    if (problem === '' || (sum !== undefined && verifyHeader(frame, length, blob) === '')) return problem
     return this.badCount === 0 && used > DATA_START && this.#addsUp() ? '' : problem
   }
 

@@ -74,6 +74,8 @@ class Salvage {
   /** Blobs to be read, with what their keys begin with. */
   readonly #queue: { blob: number; key: Uint8Array }[] = []
   #slots = new Map<number, number>()
+  /** Checksums of headers by slot + 1, as the manifest has them. */
+  #sums: ReadonlyMap<number, number> = new Map()
   #readable = 0
 
   constructor(storage: Storage, from: string, to: string, frames: SalvageFrames, options: SalvageOptions) {
@@ -91,6 +93,7 @@ class Salvage {
       this.#slots = this.#frames.newest((done, total) => this.#options.progress('looking for frames', done, total))
     } else {
       for (const [blob, slot] of manifest.slots) this.#slots.set(blob, slot - 1)
+      this.#sums = manifest.sums
     }
     const before = this.#losses.length
     if (this.#slots.size > 0) this.#follow(ROOT_BLOB, new Uint8Array(0))
@@ -138,7 +141,7 @@ class Salvage {
     const slot = this.#slots.get(blob)
     if (slot === undefined) return 'no frame holds it'
     this.#options.progress('reading frames', this.#visited.size, this.#slots.size)
-    const problem = this.#frames.read(slot, blob)
+    const problem = this.#frames.read(slot, blob, this.#sums.get(slot + 1))
     return problem === '' ? '' : `slot ${slot} of frames.dat: ${problem}`
   }
 

@@ -16,7 +16,7 @@ export interface EngineShared {
   frames: number
   pool: SharedArrayBuffer
   slots: SharedArrayBuffer
-  /** BLOB_ARRAYS of words, then a byte for each blob id (at NOTES), then DISK_ARRAYS of bytes (at DISK). */
+  /** BLOB_ARRAYS of words, then a byte for each blob id (at NOTES), then DISK_ARRAYS of bytes (at DISK), then SUMS. */
   blobs: SharedArrayBuffer
   views: SharedArrayBuffer
   control: SharedArrayBuffer
@@ -34,6 +34,8 @@ export const BLOB_ARRAYS = 5
 /** Where the bytes for blob ids, 1 when the maintenance should look at the blob, and those for disk slots are in `blobs`. */
 export const NOTES = BLOB_ARRAYS * MAX_BLOBS * 4
 export const DISK = NOTES + MAX_BLOBS
+/** Where the words for disk slots are in `blobs`: the checksum of the header of the image in each. */
+export const SUMS = DISK + DISK_ARRAYS * MAX_DISK_SLOTS
 /** Words of `views` for each view, before the words for each view and blob. */
 export const VIEW_ARRAYS = 2
 
@@ -139,7 +141,7 @@ export function createEngineShared(poolBytes: number): EngineShared {
     frames,
     pool: new SharedArrayBuffer(frames * FRAME_SIZE + POOL_PADDING),
     slots: new SharedArrayBuffer(SLOT_ARRAYS * frames * 4),
-    blobs: new SharedArrayBuffer(Math.max(FRESH_MEMORY, DISK + DISK_ARRAYS * MAX_DISK_SLOTS)),
+    blobs: new SharedArrayBuffer(Math.max(FRESH_MEMORY, SUMS + MAX_DISK_SLOTS * 4)),
     views: new SharedArrayBuffer(Math.max(FRESH_MEMORY, MAX_VIEWS * (VIEW_ARRAYS + MAX_BLOBS) * 4)),
     control: new SharedArrayBuffer(CONTROL_WORDS * 4 + NUMBERS * 8),
   }

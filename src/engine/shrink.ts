@@ -64,6 +64,7 @@ function lower(pool: Pool, gate: Gate, blob: number, from: number): boolean {
   if (!isHeld) return false
   const to = disk.allocate()
   disk.routed[to] = disk.routed[from - 1]
+  disk.sums[to] = disk.sums[from - 1]
   try {
     if (to >= from - 1 || !pool.file!.move(from - 1, to)) return false
     return inside(gate, () => {

@@ -284,6 +284,7 @@ function mapSlots(pool: Pool, manifest: ManifestState): void {
     pool.committedOf[blob] = slot
     pool.disk.refs[slot - 1] = 2
     pool.disk.routed[slot - 1] = manifest.routed.has(slot) ? 1 : 0
+    pool.disk.sums[slot - 1] = manifest.sums.get(slot) as number
     if (blob > pool.control[C_BLOB_HIGH]) pool.control[C_BLOB_HIGH] = blob
     if (slot > pool.control[C_DISK_HIGH]) pool.control[C_DISK_HIGH] = slot
   }

@@ -93,7 +93,7 @@ export class ViewResidency implements Residency {
     if (kept > 0) return kept - 1
     const slot = pool.takeSlot(true)
     if (!this.isOpen()) throw viewExpired()
-    pool.file.read(-kept - 1, blob, pool.u8, slot)
+    pool.file.read(-kept - 1, blob, pool.disk.sums[-kept - 1], pool.u8, slot)
     pool.touch[slot] = pool.control[C_TICK]
     pool.views.load(blob, -kept, slot)
     pool.count('frameLoads')

@@ -1,5 +1,5 @@
 /** The workloads on a tree: small, so that what they are named for happens with few calls. */
-import { appendCheckpoint, readManifest } from '../../src/engine/manifest.ts'
+import { appendCheckpoint, MAPPING_WORDS, readManifest } from '../../src/engine/manifest.ts'
 import type { MemoryStorage } from './memory-storage.ts'
 import type { TreeWork } from './tree-work.ts'
 
@@ -133,9 +133,9 @@ export const TREE_WORKLOADS: Record<string, TreeWorkload> = {
     prepare(storage, directory) {
       // A record of blobs that do not exist makes the manifest large enough to be written anew.
       const last = readManifest(storage, directory)
-      const pairs = new Uint32Array(2 * 140_000)
-      for (let i = 0; i < 140_000; i++) pairs[2 * i] = 100 + i
-      appendCheckpoint(storage, directory, last.size, last, pairs, 140_000)
+      const mapping = new Uint32Array(MAPPING_WORDS * 140_000)
+      for (let i = 0; i < 140_000; i++) mapping[MAPPING_WORDS * i] = 100 + i
+      appendCheckpoint(storage, directory, last.size, last, mapping, 140_000)
     },
     run(work) {
       work.put('a', 100)

@@ -157,7 +157,7 @@ for (const size of [0, 1, PAGE, FRAME - 1, Math.max(...slots) * FRAME + PAGE, fr
 
 // A page of the image that a blob had before, in the place of the page that it has now.
 const olderSlots = readManifest(hostStorage, older).slots
-const olderFrames = readFileSync(join(older, 'frames.dat'))
+const olderFrames = Buffer.concat([readFileSync(join(older, 'frames.dat')), Buffer.alloc(FRAME)])
 for (const [blob, slot] of readManifest(hostStorage, store).slots) {
   const from = ((olderSlots.get(blob) ?? 0) - 1) * FRAME
   if (from < 0) continue
@@ -166,6 +166,12 @@ for (const [blob, slot] of readManifest(hostStorage, store).slots) {
   withFile('frames.dat', `an old page ${page} of blob ${blob}`, bytes => {
     olderFrames.copy(bytes, base + page, from + page, from + page + PAGE)
     return bytes
+  })
+  // A write that the medium has acknowledged and not done: all checksums are right.
+  withFile('frames.dat', `an old image of blob ${blob}`, bytes => {
+    const grown = Buffer.concat([bytes, Buffer.alloc(FRAME)])
+    olderFrames.copy(grown, base, from, from + FRAME)
+    return grown
   })
 }
 

@@ -106,7 +106,7 @@ test('an empty or short manifest and one without records are refused', t => {
 test('a manifest of a newer format is refused as such', t => {
   const prepared = prepare(t, {})
   const newer = Buffer.from(prepared.manifest)
-  newer.writeUInt32LE(2, 8)
+  newer.writeUInt32LE(3, 8)
   newer.writeUInt32LE(crc32(newer.subarray(0, HEADER - 4)), HEADER - 4)
   t.is(outcome(prepared, newer), 'HOLT_FORMAT')
 })

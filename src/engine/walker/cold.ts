@@ -203,7 +203,7 @@ export class ColdLookup {
   /** Reads and verifies header and routing region of an image; undefined: it is plain, or {@link #problem} says why not. */
   #readRegion(blob: number, disk: number, image: number): RoutingRegion | undefined {
     const head = this.#read(disk, 0, this.bytes, 0, FIRST_READ)
-    this.#problem = verifyHeader(this.bytes, head, blob)
+    this.#problem = verifyHeader(this.bytes, head, blob, this.#pool.disk.sums[disk])
     if (this.#problem !== '') return undefined
     const leaves = this.#u32[H_LEAVES >> 2]
     if (leaves === 0) return undefined
