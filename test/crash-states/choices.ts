@@ -8,7 +8,7 @@ import { SECTOR } from './sectors.ts'
 
 /** Sectors of a page. */
 const PAGE = 8
-/** Latest changes of which each is left out, or kept alone. */
+/** Latest changes, and files, of which each is left out, or kept alone. */
 const SINGLED_OUT = 8
 
 const ALL: Choice = { keeps: () => true }
@@ -24,6 +24,7 @@ export function systematic(pending: readonly Pending[]): Choice[] {
   for (const one of pending.slice(-SINGLED_OUT)) {
     choices.push({ keeps: change => change !== one && change.at !== one.at }, { keeps: change => change.at === one.at })
   }
+  choices.push(...apart(pending))
   const data = pending.filter(change => change.kind === 'data')
   const last = data.at(-1)
   if (last === undefined) return choices
@@ -31,6 +32,19 @@ export function systematic(pending: readonly Pending[]): Choice[] {
   choices.push(...halfSectors(last))
   const stored = data.findLast(change => change.stored)
   if (stored !== undefined && stored !== last) choices.push(...halfSectors(stored))
+  return choices
+}
+
+/** Names and bytes, and the bytes of each file, go their own way. */
+function apart(pending: readonly Pending[]): Choice[] {
+  const choices: Choice[] = [{ keeps: change => change.kind === 'names' }, { keeps: change => change.kind === 'data' }]
+  const files = new Set(pending.flatMap(change => (change.kind === 'data' ? change.file : [])))
+  for (const file of [...files].slice(-SINGLED_OUT)) {
+    choices.push(
+      { keeps: change => change.kind === 'names' || change.file === file },
+      { keeps: change => change.kind === 'names' || change.file !== file },
+    )
+  }
   return choices
 }
 
