@@ -10,7 +10,7 @@ import type { State } from './enumerate.ts'
 import type { MediumEvent } from './memory-storage.ts'
 import { neededSyncs } from './needed-syncs.ts'
 import { recordingNames } from './recording.ts'
-import { again, type Failure, type Progress, run } from './run.ts'
+import { again, type Failure, namesWith, type Progress, run } from './run.ts'
 import { SECTOR } from './sectors.ts'
 
 interface Given {
@@ -44,6 +44,7 @@ function main(): number {
     process.stdout.write(`${recordingNames().join('\n')}\n`)
     return 0
   }
+  if (namesWith(given.workload).length === 0) program.error(`no workload has ${given.workload} in its name: see --list`)
   if (given.state !== undefined) return showState(given.state, given.dump)
   if (given.syncs === true) return showSyncs(given)
   return runAll(given)
@@ -61,7 +62,7 @@ function runAll({ states, seed, workload, json }: Given): number {
   const end = run({
     states,
     seed,
-    only: workload,
+    names: namesWith(workload),
     onFailure(failure) {
       if (failures.length < 100) failures.push(failure)
       process.stderr.write(`WRONG ${failure.id}\n  ${failure.wrong}\n`)

@@ -62,10 +62,11 @@ function modeOf(name: string): { durability: Durability; mapping: boolean } {
 export const SMALL_POOL = 4 << 20
 const SEGMENT = 6000
 
+export const WORKLOADS: readonly string[] = [...Object.keys(TREE_WORKLOADS), ...Object.keys(VOLUME_WORKLOADS)]
+
 /** All workloads in all modes, as `workload.mode`, mode after mode. */
 export function recordingNames(): string[] {
-  const workloads = [...Object.keys(TREE_WORKLOADS), ...Object.keys(VOLUME_WORKLOADS)]
-  return Object.keys(MODES).flatMap(mode => workloads.map(workload => `${workload}.${mode}`))
+  return Object.keys(MODES).flatMap(mode => WORKLOADS.map(workload => `${workload}.${mode}`))
 }
 
 /** Runs a workload in memory; `directory` exists on the host, where the lock is taken. */
@@ -73,7 +74,8 @@ export function record(name: string, seed: number, directory: string): Recording
   const [workload] = name.split('.')
   const { durability, mapping } = modeOf(name)
   const tree = TREE_WORKLOADS[workload]
-  const segmentBytes = (tree ?? VOLUME_WORKLOADS[workload]).segmentBytes ?? SEGMENT
+  const volume = VOLUME_WORKLOADS[workload]
+  const { segmentBytes = SEGMENT, prepare } = tree ?? volume
   const options: StoreOptions = { durability, segmentBytes, poolBytes: SMALL_POOL }
   const open = (storage: MemoryStorage, poolBytes: number): Life => {
     const Kind = tree === undefined ? VolumeLife : TreeLife
@@ -81,10 +83,10 @@ export function record(name: string, seed: number, directory: string): Recording
   }
   return inFixedWorld(() => {
     let image = emptyMedium(directory)
-    if (tree?.prepare !== undefined) {
+    if (prepare !== undefined) {
       const storage = new MemoryStorage(image, { notes: true })
       open(storage, SMALL_POOL).end()
-      tree.prepare(storage, directory)
+      prepare(storage, directory)
       image = everythingOf(image, storage)
     }
     const storage = new MemoryStorage(image, { notes: true, mapping })
@@ -98,7 +100,7 @@ export function record(name: string, seed: number, directory: string): Recording
       return { ...recording, history: work.history }
     }
     const work = new VolumeWork(directory, storage, options, random)
-    VOLUME_WORKLOADS[workload].run(work)
+    volume.run(work)
     work.end()
     return { ...recording, history: work.history }
   })

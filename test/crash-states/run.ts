@@ -12,8 +12,8 @@ export interface RunOptions {
   /** States to make. */
   states: number
   seed: number
-  /** Recordings whose names contain this, or all. */
-  only?: string | undefined
+  /** Of the recordings to make. */
+  names: readonly string[]
   onFailure(failure: Failure): void
   /** Called after each recording. */
   onProgress?(progress: Progress): void
@@ -47,7 +47,7 @@ const MOST_A_PASS = 300
 const EMPTY_PASSES = 3
 
 export function run(options: RunOptions): Progress {
-  const names = recordingNames().filter(name => options.only === undefined || name.includes(options.only))
+  const { names } = options
   const seen = new Set<number>()
   const counts = new Map<string, number>()
   const progress = { states: 0, failures: 0, seed: options.seed, name: '', counts }
@@ -93,6 +93,11 @@ function* verdicts(recording: Recording, wanted: number, seed: number, seen: Set
       yield { id: `${state.id}/${inner.id}`, wrong: examine(recovery, inner, 'change') }
     }
   }
+}
+
+/** Names of recordings that contain a text. */
+export function namesWith(text = ''): string[] {
+  return recordingNames().filter(name => name.includes(text))
 }
 
 /** Makes one state again. Returns it with the recording that it is of, and the verdict. */

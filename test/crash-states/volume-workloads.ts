@@ -1,5 +1,7 @@
 /** The workloads on a volume: small, so that what they are named for happens with few calls. */
+import { constants } from 'node:fs'
 import { acl } from '../support/acl.ts'
+import type { MemoryStorage } from './memory-storage.ts'
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, type VolumeWork } from './volume-work.ts'
 
 const SET_MODE = 1
@@ -9,6 +11,17 @@ const SET_TIMES = 48
 export interface VolumeWorkload {
   run(work: VolumeWork): void
   segmentBytes?: number
+  /** Done to the empty volume before anything is noted. */
+  prepare?(storage: MemoryStorage, directory: string): void
+}
+
+/** A data file that a power cut has left without the record that gave its number out: the number will be given out again. */
+function leaveDataFile(storage: MemoryStorage, directory: string): void {
+  const folder = `${directory}/data/01`
+  storage.mkdir(folder)
+  const fd = storage.open(`${folder}/00000001`, constants.O_RDWR | constants.O_CREAT)
+  storage.write(fd, new Uint8Array(30_000).fill(0xee), 0, 30_000, 0)
+  storage.close(fd)
 }
 
 /** A file of so many bytes. */
@@ -193,6 +206,18 @@ export const VOLUME_WORKLOADS: Record<string, VolumeWorkload> = {
       work.unlink('born')
       work.forget(born)
       work.collect()
+    },
+  },
+  'left-data-file': {
+    prepare: leaveDataFile,
+    run(work) {
+      const ino = work.create('f')
+      work.write(ino, 25_000, 10)
+      work.fsyncdir()
+      work.write(ino, 12_000, 100)
+      work.fsyncdir()
+      work.fsync(ino)
+      work.truncate(ino, 28_000)
     },
   },
   'volume-lives': {
