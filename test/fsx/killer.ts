@@ -1,21 +1,17 @@
 /**
  * Ends the server of a mount by SIGKILL now and then while clients work, and waits each time until the mount is served again. The
- * supervisor is left alone. A server lives long enough not to count as one that dies at once, except every fourth time, when
- * the one that takes over is killed too.
+ * supervisor is left alone. Every fourth time the one that takes over is killed too.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RealMount } from '../mount/real-mount.ts'
 import type { Random } from '../support/random.ts'
 
-/** Milliseconds that a server serves at least; the supervisor counts 250 as an early end. */
+/** Milliseconds that a server serves at least. */
 const LIFE = 350
 /** Milliseconds up to which a kill comes later than it is due, and the second one comes later than the first. */
 const DELAY = 30
 const TAKEOVER = 300
 const PATIENCE = 300_000
-const AGAIN = /the mount is served again, after (\d+) ms/g
 
 export class Killer {
   readonly #mount: RealMount
@@ -56,8 +52,7 @@ export class Killer {
 
   /** Milliseconds without a server, one number a pause. */
   pauses(): number[] {
-    const log = readFileSync(join(this.#mount.store, 'holtfs.log'), 'utf8')
-    return [...log.matchAll(AGAIN)].map(match => Number(match[1]))
+    return this.#mount.pauses()
   }
 
   async #killOne(): Promise<void> {
@@ -67,7 +62,8 @@ export class Killer {
     this.#mount.killServer()
     this.kills++
     if (this.kills % 4 === 3) await this.#killNext()
-    for (const until = performance.now() + PATIENCE; this.pauses().length === pauses; await sleep(10)) {
+    const isServed = () => this.pauses().length > pauses && this.#mount.isServed()
+    for (const until = performance.now() + PATIENCE; !isServed(); await sleep(10)) {
       if (performance.now() > until) throw new Error(`no server for ${PATIENCE / 1000} s after it was killed`)
     }
     this.#servedSince = performance.now()

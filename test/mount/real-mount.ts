@@ -133,6 +133,18 @@ export class RealMount {
     return pid
   }
 
+  /** Whether the last server to die, if any has, was replaced by one that answers. */
+  isServed(): boolean {
+    const log = readFileSync(join(this.store, 'holtfs.log'), 'utf8')
+    return log.lastIndexOf('the mount is served again') >= log.lastIndexOf('the mount waits for another one')
+  }
+
+  /** Milliseconds without a server, one number a pause. */
+  pauses(): number[] {
+    const log = readFileSync(join(this.store, 'holtfs.log'), 'utf8')
+    return [...log.matchAll(/the mount is served again, after (\d+) ms/g)].map(match => Number(match[1]))
+  }
+
   /** Process ids of supervisor, server and the one that stands by, in the order in which they were started. */
   processes(): number[] {
     const pids = readdirSync('/proc')

@@ -15,6 +15,7 @@ import { negotiate } from './init.ts'
 import { outdateAttributes } from './notify.ts'
 import { Reply, type Timeouts } from './reply.ts'
 import { Request } from './request.ts'
+import { makeResident } from './resident.ts'
 import { FUSE_INIT, OPCODES, UNIQUE_RESENT } from './wire.ts'
 
 /** What a worker is made with. */
@@ -83,8 +84,7 @@ const { attachOperations } = (await import(module)) as {
   attachOperations(handle: unknown, connection: Connection | undefined): Operations
 }
 const request = new Request()
-// A process that is being killed gets no memory: a request copied to a page that is not there yet would fail, not wait.
-request.bytes.fill(0)
+makeResident(request.bytes)
 const [input] = (await once(parentPort!, 'message')) as [WorkerInput]
 const { connection: id, worker } = input
 const operations = attachOperations(input.handle, id === undefined ? undefined : { id, worker, request })
