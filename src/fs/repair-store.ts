@@ -9,13 +9,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type SalvageSummary, salvageStore } from '../engine/salvage.ts'
 import { openStore } from '../engine/store.ts'
 import { lockStore, unlockStore } from '../engine/store-lock.ts'
@@ -25,6 +26,7 @@ import { checkFilesystem, type Problem } from './check.ts'
 import { DataFiles } from './data-files.ts'
 import { wide } from './dirent.ts'
 import { exchange } from './exchange.ts'
+import { listMounts, MOUNT_TYPE } from './fuse/mount-table.ts'
 import { ALL_INODES, keyNumber, NO_KEY, NUMBER_KEY } from './keys.ts'
 import type { Metadata } from './metadata.ts'
 import { repairFilesystem } from './repair.ts'
@@ -66,6 +68,7 @@ export function repairStore(directory: string, options: RepairStoreOptions): Rep
   const { dryRun } = options
   checkIsStore(directory)
   checkStoreDirectory(directory)
+  if (!dryRun) checkNotMounted(directory)
   if (!dryRun && statSync(directory).dev !== statSync(dirname(directory)).dev) {
     throw new HoltError(
       'HOLT_INVALID',
@@ -101,6 +104,14 @@ function checkIsStore(directory: string): void {
   }
   if (PARTS.some(part => names.includes(part))) return
   throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds nothing of a store`)
+}
+
+/** A mount whose server has died and is about to be replaced holds no lock. */
+function checkNotMounted(directory: string): void {
+  const store = realpathSync(directory)
+  const mount = listMounts().find(({ type, source }) => type === MOUNT_TYPE && resolve(source) === store)
+  if (mount === undefined) return
+  throw new HoltError('HOLT_LOCKED', `${directory} is mounted on ${mount.target}: unmount it first`)
 }
 
 /** An empty directory in the place of one that an earlier repair has left, which was killed. */

@@ -115,3 +115,20 @@ test('a repair that is killed leaves the store as it was, or repaired', async t 
   }
   t.log(`${killed} of 8 were killed in time`)
 })
+
+test('a dead mount, which a server may be about to take over, is no store to repair', async t => {
+  t.timeout(600_000)
+  const mount = new RealMount('repair')
+  await mount.mount()
+  await fill(mount)
+  await mount.umount()
+  await mount.mount()
+  await mount.kill()
+  damage(mount.store)
+  const refused = await holtfs('check', '--repair', mount.store)
+  t.is(refused.code, 3)
+  t.regex(refused.err, /is mounted on .*unmount it first/)
+  await mount.detach()
+  t.is((await holtfs('check', '--repair', mount.store)).code, 0)
+  await mount.check()
+})
