@@ -1,8 +1,8 @@
 /**
  * frames.dat of a damaged store, page by page: which slot holds the newest image of each blob, and what of an image can be
  * believed. An image is believed where its checksums say so: the header's own, then that of each page. One whose header
- * does not agree with its checksum is believed when all pages agree with theirs and what the header says of the bytes is what
- * the nodes take: then the bits that changed were of no meaning.
+ * does not agree with its checksum is believed when it is the one that the manifest means, all pages agree with theirs, and what the
+ * header says of the bytes is what the nodes take: then the bits that changed were of no meaning.
  */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib'
 import type { Storage } from '../journal/storage.ts'
 import { DATA_START, FRAME_SIZE, PAGE_SIZE } from '../limits.ts'
 import { verifyHeader } from './frame-file.ts'
-import { H_BLOB, H_DEAD, H_EPOCH, H_LEAVES, H_PAGE_CRCS, H_ROOT, H_SEQ, H_SLACK, H_USED } from './layout.ts'
+import { H_BLOB, H_CRC, H_DEAD, H_EPOCH, H_LEAVES, H_PAGE_CRCS, H_ROOT, H_SEQ, H_SLACK, H_USED } from './layout.ts'
 import { Pool } from './pool.ts'
 import { createEngineShared } from './shared.ts'
 import { measureSubtree } from './walker/clone.ts'
@@ -60,12 +60,15 @@ export class SalvageFrames {
     for (let page = 1; page < end; page++) {
       if (this.badPages[page] !== 0) continue
       const isWhole = (page + 1) * PAGE_SIZE <= length
-      const sum = isWhole ? crc32(frame.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)) : 0
-      if (!isWhole || sum !== u32[(H_PAGE_CRCS >> 2) + page - 1]) this.#bad(page)
+      const found = isWhole ? crc32(frame.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)) : 0
+      if (!isWhole || found !== u32[(H_PAGE_CRCS >> 2) + page - 1]) this.#bad(page)
     }
-    // An older image is as intact as any.
-    if (problem === '' || (sum !== undefined && verifyHeader(frame, length, blob) === '')) return problem
-    return this.badCount === 0 && used > DATA_START && this.#addsUp() ? '' : problem
+    if (problem === '') return ''
+    // Only the image that is meant has this checksum: in its place, though the bytes before it were changed, or to be computed,
+    // though it was changed itself. Any other is that of another blob or an older one, however intact.
+    if (sum === (crc32(frame.subarray(0, H_CRC)) | 0)) return ''
+    const isMeant = sum !== undefined && sum === (u32[H_CRC >> 2] | 0)
+    return isMeant && this.badCount === 0 && used > DATA_START && this.#addsUp() ? '' : problem
   }
 
   /** Whether live, dead and slack bytes are the used ones, so that the header says the truth about the nodes. */

@@ -3,7 +3,7 @@
  * attributes. Inodes and contents come before names, attributes after them.
  */
 
-import { MAX_VALUE } from '../limits.ts'
+import { MAX_INLINE, MAX_PATH, MAX_VALUE } from '../limits.ts'
 import { isValidAcl, modeOfAcl } from './acl.ts'
 import type { DataFiles } from './data-files.ts'
 import { DATA_FILE, DATA_INLINE, S_IFLNK, S_IFREG, XATTR_ACCESS, XATTR_ANY, XATTR_DEFAULT } from './inode.ts'
@@ -68,7 +68,9 @@ export class RepairContents {
       const ino = keyNumber(key)
       const known = state.inodes.get(ino)
       state.noteIno(ino)
-      if (keyLength !== NUMBER_KEY) state.delete(key.subarray(0, keyLength))
+      // Longer than it can be: it is nobody's.
+      const isBytes = keyLength === NUMBER_KEY && valueLength <= (known?.type === S_IFLNK ? MAX_PATH : MAX_INLINE)
+      if (!isBytes) state.delete(key.subarray(0, keyLength))
       else if (known === undefined) this.#remains.set(ino, valueLength)
       else if (known.kind !== DATA_INLINE) state.delete(key.subarray(0, keyLength))
       else {
@@ -125,7 +127,7 @@ export class RepairContents {
   /** Makes an inode of the bytes in the tree that were those of `ino`, if there are any; false when there are none. */
   restore(ino: number, type: number): boolean {
     const size = this.#remains.get(ino)
-    if (size === undefined || (type !== S_IFREG && type !== S_IFLNK)) return false
+    if (size === undefined || (type !== S_IFREG && (type !== S_IFLNK || size > MAX_PATH))) return false
     this.#remains.delete(ino)
     const state = this.#state
     state.make(ino, type)

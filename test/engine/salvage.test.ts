@@ -2,7 +2,17 @@
  * Trees of every shape: each frame notes the key that leads to it, however it was made, so that of a tree which has lost any one
  * frame all other records are saved, at their keys and with their versions; and never another one.
  */
-import { closeSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { frameKey } from '../../src/engine/frame-key.ts'
@@ -116,3 +126,36 @@ for (const [shape, fill] of Object.entries(SHAPES)) {
     }
   })
 }
+
+test('an intact image of another blob, or an older one, is not taken for the one that is missing', t => {
+  const directory = emptyDirectory(t)
+  const older = emptyDirectory(t)
+  withStore(directory, SMALL, ({ tree }) => SHAPES.loaded(tree, seededRandom(SEED)))
+  cpSync(directory, older, { recursive: true })
+  withStore(directory, SMALL, ({ tree }) => {
+    for (let i = 0; i < 9000; i += 2) tree.put(name(i), Buffer.alloc(300, 1))
+  })
+  const stored = recordsOf(directory)
+  const { slots } = readManifest(hostStorage, directory)
+  const file = join(directory, 'frames.dat')
+  const intact = readFileSync(file)
+  const image = (bytes: Buffer, slot: number) =>
+    Buffer.concat([bytes.subarray((slot - 1) * FRAME), Buffer.alloc(FRAME)]).subarray(0, FRAME)
+  const olderFrames = readFileSync(join(older, 'frames.dat'))
+  const [, [blob, slot], [, other]] = [...slots].filter(([id]) => id !== 1)
+  const wrong = {
+    'of another blob': image(intact, other),
+    older: image(olderFrames, readManifest(hostStorage, older).slots.get(blob)!),
+  }
+  for (const [what, bytes] of Object.entries(wrong)) {
+    const damaged = Buffer.concat([intact, Buffer.alloc(FRAME)])
+    bytes.copy(damaged, (slot - 1) * FRAME)
+    writeFileSync(file, damaged)
+    const { summary, records } = salvaged(t, directory)
+    t.is(summary.losses.length, 1, what)
+    t.true(
+      [...records].every(record => stored.has(record)),
+      what,
+    )
+  }
+})
