@@ -12,7 +12,6 @@ const SYNCS: [line: string, workload: string][] = [
   ['engine/frame-file.ts', 'spillover.sync-written'],
   ['engine/manifest.ts', 'manifest-snapshot.sync-written'],
   ['fs/data-files.ts', 'truncate-and-extend.mapped'],
-  ['fs/data-files.ts', 'left-data-file.mapped'],
   ['fs/allocation.ts', 'rename-over.mapped'],
   ['fs/truncate.ts', 'inline-out-and-back.mapped'],
   ['fs/publication.ts', 'inline-out-and-back.mapped'],

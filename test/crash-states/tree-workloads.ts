@@ -1,10 +1,15 @@
 /** The workloads on a tree: small, so that what they are named for happens with few calls. */
 import { appendCheckpoint, MAPPING_WORDS, readManifest } from '../../src/engine/manifest.ts'
 import type { MemoryStorage } from './memory-storage.ts'
+import { SECTOR } from './sectors.ts'
 import type { TreeWork } from './tree-work.ts'
 
 /** Bytes of a value of which a frame holds eight. */
 const LARGE = 60_000
+
+/** Bytes of a record of the manifest without blobs, and for each blob. */
+const EMPTY_RECORD = 32
+const MAPPING = 12
 
 export interface TreeWorkload {
   run(work: TreeWork): void
@@ -141,6 +146,24 @@ export const TREE_WORKLOADS: Record<string, TreeWorkload> = {
       work.put('a', 100)
       work.checkpoint()
       work.put('b', 100)
+      work.checkpoint()
+    },
+  },
+  'manifest-at-a-sector-boundary': {
+    prepare(storage, directory) {
+      // The record that says that there is a log, which is not synced by itself, will end where a sector does.
+      const last = readManifest(storage, directory)
+      let blobs = 0
+      while ((last.size + 2 * EMPTY_RECORD + blobs * MAPPING) % SECTOR !== 0) blobs++
+      const mapping = new Uint32Array((MAPPING / 4) * blobs)
+      for (let i = 0; i < blobs; i++) mapping[(MAPPING / 4) * i] = 100 + i
+      appendCheckpoint(storage, directory, last.size, last, mapping, blobs)
+    },
+    run(work) {
+      work.put('a', 100)
+      work.checkpoint()
+      work.put('b', 100)
+      work.kill()
       work.checkpoint()
     },
   },

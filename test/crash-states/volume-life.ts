@@ -132,8 +132,7 @@ export class VolumeLife {
   /** A data file that was synced with its name must be there. */
   #missing(steps: readonly Step<Volume>[], index: number, { done, killed }: Moment): string | undefined {
     for (const { code, ino = 0, path, message } of this.fixture.check()) {
-      // What is there before the first file is made was there before the workload.
-      if (code === 'DATA_UNREFERENCED' && (!killed || steps[index].seen.files.size === 0)) continue
+      if (code === 'DATA_UNREFERENCED' && !killed) continue
       if (code === 'DATA_MISSING' && !killed) {
         let wasSynced = false
         for (let i = Math.min(index, done - 1); i >= 0 && steps[i].seen.files.get(ino)?.isOutside; i--) {

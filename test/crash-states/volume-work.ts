@@ -25,7 +25,9 @@ export class VolumeWork {
     this.#storage = storage
     this.#options = options
     this.random = random
-    this.history = new History(options.durability !== 'async')
+    // A data file that nobody owns is what a power cut has left, before or now: then a kill is taken for one.
+    const isClean = storage.list(`${directory}/data`).length === 0
+    this.history = new History(options.durability !== 'async' && isClean)
     this.history.steps.push({
       what: 'nothing',
       seq: 0,
