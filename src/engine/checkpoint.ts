@@ -111,8 +111,7 @@ export class Checkpoint {
       const seq = this.#numbers[N_CHECKPOINT_SEQ]
       const longestKey = Atomics.load(control, C_LONGEST_KEY)
       const checkpoint = { seq, epoch: control[C_EPOCH] - 1, longestKey, hasNoLog: false }
-      const size = control[C_MANIFEST_SIZE]
-      control[C_MANIFEST_SIZE] = appendHasLog(this.#storage, this.#directory, size, checkpoint)
+      appendHasLog(this.#storage, this.#directory, control[C_MANIFEST_SIZE], checkpoint)
       Atomics.store(control, C_NO_LOG, 0)
     } catch (cause) {
       throw hostError('cannot note that there is a log', cause)

@@ -57,7 +57,7 @@ export interface ManifestState extends Checkpoint {
   routed: Set<number>
   /** The checksum of the header of the image in each of these slots. */
   sums: Map<number, number>
-  /** Bytes of the file that hold intact records. */
+  /** Where the next record goes: behind the intact ones, but over one that only says that there is a log. */
   size: number
 }
 
@@ -90,15 +90,18 @@ export function readManifest(storage: Storage, directory: string): ManifestState
     sums: new Map(),
     size: HEADER,
   }
-  while (state.size < bytes.length) {
-    const length = recordLength(view, bytes, state.size)
+  let end = HEADER
+  while (end < bytes.length) {
+    const length = recordLength(view, bytes, end)
     if (length === 0) break
-    readRecord(view, state.size, state)
-    state.size += length
+    const isNote = onlySaysThereIsLog(view, end, state)
+    readRecord(view, end, state)
+    end += length
+    if (!isNote) state.size = end
   }
-  for (let at = state.size + 4; at + RECORD_HEAD < bytes.length; at += 4) {
+  for (let at = end + 4; at + RECORD_HEAD < bytes.length; at += 4) {
     if (view.getUint32(at, true) === RECORD_MAGIC && recordLength(view, bytes, at) !== 0) {
-      throw corrupt(path, `the record at byte ${state.size} is damaged`)
+      throw corrupt(path, `the record at byte ${end} is damaged`)
     }
   }
   if (state.size === HEADER) throw corrupt(path, 'it holds no checkpoint')
@@ -147,6 +150,13 @@ function recordLength(view: DataView, bytes: Uint8Array, at: number): number {
   const length = view.getUint32(at + 4, true)
   if (length < RECORD_HEAD + 4 || at + length > bytes.length) return 0
   return view.getUint32(at + length - 4, true) === crc32(bytes.subarray(at, at + length - 4)) ? length : 0
+}
+
+/** Whether the record is one of {@link appendHasLog}, `state` being that of the record before it. */
+function onlySaysThereIsLog(view: DataView, at: number, state: ManifestState): boolean {
+  const seq = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4294967296
+  const isEmpty = view.getUint32(at + 20, true) === 0
+  return isEmpty && state.hasNoLog && seq === state.seq && view.getUint16(at + 26, true) === 0
 }
 
 function readRecord(view: DataView, at: number, state: ManifestState): void {
@@ -201,24 +211,21 @@ export function appendCheckpoint(
   mapping: Uint32Array,
   count: number,
 ): number {
-  return appendRecord(storage, directory, size, encodeRecord(checkpoint, mapping, count), true)
+  const record = encodeRecord(checkpoint, mapping, count)
+  appendRecord(storage, directory, size, record, true)
+  return size + record.length
 }
 
 /**
  * Repeats the checkpoint of the last record, but says that there is a log now, whose first segment is durable. Not made
- * durable itself: whoever kills the process leaves it, and a power cut that takes it leaves the log.
+ * durable itself: whoever kills the process leaves it, and a power cut that takes it leaves the log. The next record is
+ * written over it, so at most one is not durable: a power cut could keep the later one of two, which would look like damage.
  */
-export function appendHasLog(storage: Storage, directory: string, size: number, checkpoint: Checkpoint): number {
-  return appendRecord(storage, directory, size, encodeRecord(checkpoint, new Uint32Array(0), 0), false)
+export function appendHasLog(storage: Storage, directory: string, size: number, checkpoint: Checkpoint): void {
+  appendRecord(storage, directory, size, encodeRecord(checkpoint, new Uint32Array(0), 0), false)
 }
 
-function appendRecord(
-  storage: Storage,
-  directory: string,
-  size: number,
-  record: Uint8Array,
-  isDurable: boolean,
-): number {
+function appendRecord(storage: Storage, directory: string, size: number, record: Uint8Array, isDurable: boolean): void {
   const fd = storage.open(join(directory, MANIFEST), constants.O_RDWR)
   try {
     if (storage.size(fd) > size) storage.truncate(fd, size)
@@ -227,7 +234,6 @@ function appendRecord(
   } finally {
     storage.close(fd)
   }
-  return size + record.length
 }
 
 /** Whether a manifest of `size` bytes with `blobs` live blobs is worth rewriting. */
