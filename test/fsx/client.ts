@@ -124,6 +124,7 @@ function unsupported(directory: string): Kind[] {
   return kinds
 }
 
+process.on('disconnect', () => process.exit())
 process.on('message', (message: Task | { probe: string }) => {
   if ('probe' in message) process.send!(unsupported(message.probe))
   else void work(message)

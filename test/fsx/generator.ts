@@ -3,8 +3,8 @@
  * beginning, the end, a page, the 8 KB that the tree keeps; sizes keep to one of a few ranges for a while.
  */
 import { type Random, seededRandom } from '../support/random.ts'
+import type { ModelFile } from './model-file.ts'
 import { type FileName, isValid, type Kind, type Operation, operation, PAGE, WINDOW } from './operation.ts'
-import type { ModelFile } from './player.ts'
 
 /** Greatest sizes, in bytes: around the tree's 8 KB, and far above; 3 MB are several requests. */
 const LIMITS = [9000, 9000, 20_000, 20_000, 300_000, 300_000, 300_000, 3_000_000]

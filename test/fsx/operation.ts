@@ -15,7 +15,7 @@ export const FIELDS = {
   write: ['at', 'length', 'salt'],
   append: ['length', 'salt'],
   'write-direct': ['at', 'length', 'salt'],
-  /** Through a shared mapping, up to the end of the file; `sync` with msync. */
+  /** Through a shared mapping, up to the end of the file; the second one with msync. */
   store: ['at', 'length', 'salt'],
   'store-sync': ['at', 'length', 'salt'],
   read: ['at', 'length'],

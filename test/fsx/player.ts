@@ -3,6 +3,8 @@
  * operation, the bytes that were read, and all bytes of the file where the operation asks for it. The first difference is
  * thrown as a `Finding`. The memory is all that a filesystem with one user of these files could hold.
  */
+
+import { ModelFile } from './model-file.ts'
 import {
   CAPACITY,
   contentOf,
@@ -12,7 +14,6 @@ import {
   format,
   type Operation,
   operation,
-  WINDOW,
 } from './operation.ts'
 import type { Target } from './target.ts'
 
@@ -26,37 +27,6 @@ const REMEMBERED = 1000
 const SAMPLE = 8
 
 export class Finding extends Error {}
-
-export class ModelFile {
-  /** What is behind `size` is zero. */
-  readonly bytes = Buffer.alloc(CAPACITY)
-  size = 0
-  /** Of a file that others work on too: its end is somewhere behind `size`, and all between is zero. */
-  readonly isWindow: boolean
-
-  constructor(isWindow: boolean) {
-    this.isWindow = isWindow
-  }
-
-  get room(): number {
-    return this.isWindow ? WINDOW : CAPACITY
-  }
-
-  put(at: number, bytes: Buffer): void {
-    bytes.copy(this.bytes, at)
-    this.size = Math.max(this.size, at + bytes.length)
-  }
-
-  resize(size: number): void {
-    if (size < this.size) this.bytes.fill(0, size, this.size)
-    this.size = size
-  }
-
-  /** How many of `length` bytes from `at` on are in the file. */
-  inside(at: number, length: number): number {
-    return Math.max(0, Math.min(length, this.size - at))
-  }
-}
 
 /** Told of an answer that only an error explains; the operation is then tried again. */
 export type OnError = (op: Operation, answer: number | string) => void

@@ -95,6 +95,17 @@ class Run {
   }
 
   async run(): Promise<FsxResult> {
+    try {
+      await this.#workAndCompare()
+    } finally {
+      for (const client of this.#clients) client.stop()
+    }
+    await this.#end()
+    for (const finding of this.#result.findings) await this.#shrink(finding)
+    return this.#result
+  }
+
+  async #workAndCompare(): Promise<void> {
     await this.#begin()
     const start = performance.now()
     const tasks = this.#clients.map((_, client) => this.#task(client))
@@ -104,10 +115,6 @@ class Run {
     this.#result.operations = this.#total()
     this.#noteKills()
     if (this.#result.findings.length === 0) await this.#restart(tasks, ends)
-    for (const client of this.#clients) client.stop()
-    await this.#end()
-    for (const finding of this.#result.findings) await this.#shrink(finding)
-    return this.#result
   }
 
   async #begin(): Promise<void> {
@@ -210,7 +217,7 @@ class Run {
     const { findings } = this.#result
     const log = join(this.#mount.store, 'holtfs.log')
     if (findings.length > 0 && existsSync(log)) copyFileSync(log, join(this.#options.logs, 'holtfs.log'))
-    if (findings.length === 0) await this.#mount.umount()
+    if (findings.length === 0) await this.#mount.umount().catch(error => this.#find(error.message))
     await this.#mount.remove()
   }
 
