@@ -39,6 +39,9 @@ export type Report =
 const PERSISTENT = 200
 const RETRY_MS = 20
 
+/** Whether what the server has may not be what the page cache has. */
+let isDoubted = false
+
 const send = (report: Report) => process.send!(report)
 
 async function work(task: Task): Promise<void> {
@@ -48,16 +51,20 @@ async function work(task: Task): Promise<void> {
   const log = task.log === undefined ? undefined : openSync(task.log, 'w')
   const note = (line: string) => log !== undefined && writeSync(log, `${line}\n`)
   note(`# client ${task.client}${'seed' in task.operations ? `, seed ${task.operations.seed}` : ''}`)
+  const play = (op: Operation) => {
+    note(format(op))
+    player.play(op)
+  }
   let done = 0
   let failure: string | undefined
   try {
     for (const op of operationsOf(task, player)) {
-      note(format(op))
-      player.play(op)
-      if (++done % task.reportEvery === 0) {
-        send({ is: 'progress', done })
-        await setImmediate()
-      }
+      play(op)
+      if (++done % task.reportEvery !== 0) continue
+      send({ is: 'progress', done })
+      await setImmediate()
+      if (isDoubted) for (const drop of dropAll(player)) play(drop)
+      isDoubted = false
     }
     player.finish()
   } catch (error) {
@@ -81,6 +88,10 @@ function* operationsOf({ operations }: Task, player: Player): Iterable<Operation
   } else {
     for (const line of operations) yield parse(line)
   }
+}
+
+function* dropAll(player: Player): Iterable<Operation> {
+  for (const name of FILES) if (player.files[name].size > 0) yield operation('drop', name, { check: true })
 }
 
 function errorReporter(task: Task): (op: Operation, answer: number | string) => void {
@@ -125,7 +136,8 @@ function unsupported(directory: string): Kind[] {
 }
 
 process.on('disconnect', () => process.exit())
-process.on('message', (message: Task | { probe: string }) => {
-  if ('probe' in message) process.send!(unsupported(message.probe))
+process.on('message', (message: Task | { probe: string } | { doubt: true }) => {
+  if ('doubt' in message) isDoubted = true
+  else if ('probe' in message) process.send!(unsupported(message.probe))
   else void work(message)
 })

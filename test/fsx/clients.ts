@@ -72,6 +72,11 @@ export class Client {
     })
   }
 
+  /** Lets it compare all its files soon, without what is in the page cache. */
+  doubt(): void {
+    this.#process.send({ doubt: true })
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#process.kill('SIGKILL')

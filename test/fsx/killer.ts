@@ -17,6 +17,7 @@ export class Killer {
   readonly #mount: RealMount
   readonly #every: number
   readonly #random: Random
+  readonly #onServed: () => void
   #lastAt = 0
   #servedSince = performance.now()
   #kill: Promise<void> | undefined
@@ -24,11 +25,15 @@ export class Killer {
   kills = 0
   failure: Error | undefined
 
-  /** @param every operations between two kills, at least */
-  constructor(mount: RealMount, every: number, random: Random) {
+  /**
+   * @param every operations between two kills, at least
+   * @param onServed called when the mount is served again
+   */
+  constructor(mount: RealMount, every: number, random: Random, onServed: () => void) {
     this.#mount = mount
     this.#every = every
     this.#random = random
+    this.#onServed = onServed
   }
 
   /** To be called as the clients get on, with the operations of all of them. */
@@ -67,6 +72,7 @@ export class Killer {
       if (performance.now() > until) throw new Error(`no server for ${PATIENCE / 1000} s after it was killed`)
     }
     this.#servedSince = performance.now()
+    this.#onServed()
   }
 
   async #killNext(): Promise<void> {

@@ -122,7 +122,9 @@ class Run {
     await this.#mount?.mount('--workers', String(workers))
     if (this.#mount === undefined) this.#result.without = await this.#clients[0].probe(join(this.#path, 'probe'))
     if (this.#mount === undefined || killEvery === undefined) return
-    this.#killer = new Killer(this.#mount, killEvery, seededRandom(seed))
+    this.#killer = new Killer(this.#mount, killEvery, seededRandom(seed), () => {
+      for (const client of this.#clients) if (client.isAlive) client.doubt()
+    })
   }
 
   #task(client: number): Task {
