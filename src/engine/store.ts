@@ -132,7 +132,7 @@ class FileStore implements Store {
       this.tree.onFirstChange = () => this.#maintain()
     } catch (error) {
       this.#letGo()
-      throw error
+      throw 'syscall' in (error as Error) ? hostError(what, error) : error
     }
   }
 
@@ -203,9 +203,12 @@ class FileStore implements Store {
 
   #letGo(): void {
     const { framesFd, scratch, readOnly } = this.#handle
-    if (framesFd >= 0) this.#storage.close(framesFd)
-    if (scratch !== undefined) this.#storage.close(scratch.fd)
-    unlockStore(this.directory, this.#lockFd, readOnly)
+    try {
+      if (framesFd >= 0) this.#storage.close(framesFd)
+      if (scratch !== undefined) this.#storage.close(scratch.fd)
+    } finally {
+      unlockStore(this.directory, this.#lockFd, readOnly)
+    }
   }
 }
 

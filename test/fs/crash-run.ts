@@ -17,8 +17,8 @@ const SEGMENT = 6000
 const EMPTY: State = { directories: new Map(), names: new Map(), files: new Map(), xattrs: new Map() }
 
 /** An empty storage in which the directory of a store to be exists. */
-export function emptyMedium(directory: string): PowerCutStorage {
-  const storage = new PowerCutStorage()
+export function emptyMedium(directory: string, options: { mapping?: boolean } = {}): PowerCutStorage {
+  const storage = new PowerCutStorage(options)
   storage.mkdir(directory)
   for (let at = directory; at !== '/'; ) {
     at = dirname(at)

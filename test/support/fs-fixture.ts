@@ -71,14 +71,15 @@ export class FsFixture {
     metadata: Metadata,
     storage: Storage = hostStorage,
     directory = mkdtempSync(join(tmpdir(), 'holtfs-fs-')),
+    readOnly = false,
   ) {
     this.metadata = metadata
     this.directory = directory
     this.storage = storage
     this.shared = createFsShared()
     this.data = this.dataFiles()
-    this.fs = this.another(this.data)
-    this.fs.format(0, 0)
+    this.fs = this.another(this.data, readOnly)
+    if (!readOnly) this.fs.format(0, 0)
   }
 
   dataFiles(): DataFiles {

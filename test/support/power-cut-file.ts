@@ -116,6 +116,12 @@ export class PowerCutFile {
     this.durableSize = this.size
   }
 
+  /** What differs from the medium counts as synced, though it is not there. */
+  lose(): void {
+    this.#takeStores()
+    this.#dirty.clear()
+  }
+
   /** The file after a power cut: what was synced, and of the rest what `random` lets survive (nothing without it). */
   afterCut(random: Random | undefined): PowerCutFile {
     this.#takeStores()

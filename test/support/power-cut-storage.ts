@@ -176,11 +176,25 @@ export class PowerCutStorage implements Storage {
     const at = resolve(path)
     if (this.#live.get(at) !== 'directory') throw failure('ENOENT', at)
     this.#change()
-    this.#changes = this.#changes.filter(change => {
-      const concerned = [...change.keys()].some(name => dirname(name) === at)
-      if (concerned) apply(change, this.#durable)
-      return !concerned
-    })
+    for (const change of this.#takeChanges(at)) apply(change, this.#durable)
+  }
+
+  /** Takes the changes of the names in a directory that are not durable from the list of what a sync has to do. */
+  #takeChanges(directory: string): Change[] {
+    const isConcerned = (change: Change) => [...change.keys()].some(name => dirname(name) === directory)
+    const taken = this.#changes.filter(isConcerned)
+    this.#changes = this.#changes.filter(change => !isConcerned(change))
+    return taken
+  }
+
+  /** What a failed sync leaves: the bytes not durable never will be, though programs go on seeing them. */
+  loseBytes(fd: number): void {
+    this.#file(fd).lose()
+  }
+
+  /** The same for the names in a directory. */
+  loseNames(directory: string): void {
+    this.#takeChanges(resolve(directory))
   }
 
   rename(from: string, to: string): void {
