@@ -270,6 +270,35 @@ export function writeWhole(
   return HEADER + record.length
 }
 
+/**
+ * Makes durable what a manifest said that was just read: the run before may have ended between writing its last record and
+ * knowing that it was durable. Until it is, the slots that only earlier checkpoints refer to are not free (I5). It is
+ * written anew, since a sync of the old file succeeds without saving what a failed one has lost; without space for that the old
+ * file is synced. Returns its size. Throws the host's error.
+ */
+export function settleManifest(storage: Storage, directory: string, state: ManifestState): number {
+  const pairs = new Uint32Array(2 * state.slots.size)
+  let at = 0
+  for (const [blob, slot] of state.slots) {
+    pairs[at++] = blob
+    pairs[at++] = state.routed.has(slot) ? (slot | ROUTED) >>> 0 : slot
+  }
+  try {
+    return writeWhole(storage, directory, state, pairs, state.slots.size)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
+  }
+  const fd = storage.open(join(directory, MANIFEST), constants.O_RDWR)
+  try {
+    storage.datasync(fd)
+  } finally {
+    storage.close(fd)
+  }
+  storage.syncDirectory(directory)
+  return state.size
+}
+
 /** The record stands in the file already: no failure from here on may pass for a mere lack of space. */
 function durably(sync: () => void): void {
   try {

@@ -18,7 +18,7 @@ import { Apply } from './apply.ts'
 import { attachStore, framesOf, type StoreHandle, WAL } from './attach.ts'
 import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
-import { createManifest, hasManifest, type ManifestState, readManifest } from './manifest.ts'
+import { createManifest, hasManifest, type ManifestState, readManifest, settleManifest } from './manifest.ts'
 import { hostError, Pool } from './pool.ts'
 import { createScratch, type Scratch } from './scratch.ts'
 import {
@@ -174,6 +174,12 @@ class FileStore implements Store {
     gate.leave(entered)
     pool.numbers[N_MEMORY_SEQ] = log.lastSeq
     if (handle.readOnly) return undefined
+    // Closing deletes the log once the manifest is durable.
+    const wasClosed = manifest.hasNoLog && storage.list(wal).length === 0
+    if (!wasClosed) {
+      const settle = () => settleManifest(storage, directory, manifest)
+      pool.control[C_MANIFEST_SIZE] = atHost('cannot make the manifest durable', settle)
+    }
     return Journal.start(storage, wal, handle.journal, log, handle)
   }
 

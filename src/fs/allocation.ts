@@ -68,6 +68,7 @@ export class Allocation {
    */
   cutTail(id: number, size: number): void {
     const { data, metadata } = this.#context
+    data.assertKept(id)
     if (data.size(id) <= size) return
     // The bytes may be what a truncation has left for later: it has to be durable before they go.
     metadata.sync()

@@ -11,7 +11,7 @@ import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE } from '../journal/sparse.ts'
 import type { Storage } from '../journal/storage.ts'
-import { isAbsent, isUnsupported } from './errno.ts'
+import { EIO, isAbsent, isUnsupported } from './errno.ts'
 import { type FsShared, SharedState, W_CREATED, W_SYNCED } from './shared.ts'
 
 /** Descriptors that one thread keeps open. */
@@ -26,6 +26,7 @@ const COPY_PIECE = 1 << 20
 export class DataFiles {
   readonly #storage: Storage
   readonly #directory: string
+  readonly #shared: SharedState
   readonly #words: Int32Array
   readonly #flags: number
   /** In order of last use. */
@@ -36,7 +37,8 @@ export class DataFiles {
   constructor(storage: Storage, directory: string, shared: FsShared, options: { readOnly?: boolean } = {}) {
     this.#storage = storage
     this.#directory = directory
-    this.#words = new SharedState(shared).words
+    this.#shared = new SharedState(shared)
+    this.#words = this.#shared.words
     this.#flags = options.readOnly === true ? constants.O_RDONLY : constants.O_RDWR
   }
 
@@ -52,7 +54,16 @@ export class DataFiles {
     return fd === ABSENT ? 0 : this.#storage.read(fd, target, at, length, position)
   }
 
+  /**
+   * Throws EIO for a file of which a sync has failed: the host counts its bytes as saved from then on, so no later sync
+   * of it is to be believed (I23). It can be read, removed, and left for another one; so it is until the store is opened again.
+   */
+  assertKept(id: number): void {
+    if (this.#shared.isLost(id)) throw lost(id)
+  }
+
   write(id: number, source: Uint8Array, at: number, length: number, position: number): void {
+    this.assertKept(id)
     let fd = this.#open(id)
     if (fd === ABSENT) fd = this.#create(id)
     this.#storage.write(fd, source, at, length, position)
@@ -78,6 +89,7 @@ export class DataFiles {
 
   /** fallocate(2) on the host file, with the FALLOC_* bits of sparse.ts. */
   allocate(id: number, mode: number, position: number, length: number): void {
+    this.assertKept(id)
     let fd = this.#open(id)
     if (fd === ABSENT) fd = this.#create(id)
     this.#storage.allocate(fd, mode, position, length)
@@ -85,6 +97,7 @@ export class DataFiles {
 
   /** Makes these bytes zeros, without the space they take where the host can do that. Never extends the host file. */
   clear(id: number, position: number, length: number): void {
+    this.assertKept(id)
     const fd = this.#open(id)
     if (fd === ABSENT) return
     try {
@@ -110,6 +123,7 @@ export class DataFiles {
 
   /** Copies from one host file to another (or the same: ranges apart), inside the host where that is possible. */
   copy(from: number, fromPosition: number, to: number, toPosition: number, length: number): number {
+    this.assertKept(to)
     let target = this.#open(to)
     if (target === ABSENT) target = this.#create(to)
     const source = this.#open(from)
@@ -139,18 +153,28 @@ export class DataFiles {
   /** Returns when the bytes and the size of the file are on the medium; its name may not be. */
   syncBytes(id: number): void {
     const fd = this.#open(id)
-    if (fd !== ABSENT) this.#storage.datasync(fd)
+    if (fd !== ABSENT) this.#settle(id, () => this.#storage.datasync(fd))
   }
 
   /** Returns when the bytes and the name of the file are on the medium; at once for one that is missing. */
   sync(id: number): void {
     const fd = this.#open(id)
     if (fd === ABSENT) return
-    this.#storage.datasync(fd)
+    this.#settle(id, () => this.#storage.datasync(fd))
     const index = id & 0xff
     this.#syncDirectory(index, this.#folder(index))
     this.#syncDirectory(TOP, this.#directory)
     this.#syncDirectory(STORE, dirname(this.#directory))
+  }
+
+  #settle(id: number, sync: () => void): void {
+    this.assertKept(id)
+    try {
+      sync()
+    } catch (error) {
+      this.#shared.noteLost(id)
+      throw error
+    }
   }
 
   /** Removes the file and frees its space, even while other threads hold descriptors of it. */
@@ -235,7 +259,12 @@ export class DataFiles {
   #syncDirectory(index: number, path: string): void {
     const created = Atomics.load(this.#words, W_CREATED + index)
     if (Atomics.load(this.#words, W_SYNCED + index) === created) return
-    this.#storage.syncDirectory(path)
+    try {
+      this.#storage.syncDirectory(path)
+    } catch (error) {
+      this.#shared.noteAllLost()
+      throw error
+    }
     Atomics.store(this.#words, W_SYNCED + index, created)
   }
 
@@ -246,4 +275,9 @@ export class DataFiles {
   #path(id: number): string {
     return join(this.#folder(id & 0xff), id.toString(16).padStart(8, '0'))
   }
+}
+
+function lost(id: number): NodeJS.ErrnoException {
+  const message = `EIO, fdatasync: a sync of data file ${id.toString(16)} failed earlier`
+  return Object.assign(new Error(message), { code: 'EIO', errno: -EIO, syscall: 'fdatasync' })
 }

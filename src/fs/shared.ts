@@ -17,6 +17,8 @@ export const W_COUNTERS_LOADED = 3
 export const W_RESERVE_GIVEN_UP = 4
 /** Orphans that the kernel has sent a FORGET for. */
 export const W_ORPHANS_FORGOTTEN = 5
+/** Data files that a failed sync has left in doubt: see {@link SharedState.noteLost}. */
+const W_LOST = 6
 /** Creations and synced creations in each `data/<xx>` (index xx), `data/` (256) and the store's directory (257). */
 export const W_CREATED = 64
 export const W_SYNCED = W_CREATED + 320
@@ -34,7 +36,10 @@ export const INLINE_ENTRIES = 256
 export const F_LISTINGS = F_INLINE + 2 * INLINE_ENTRIES
 export const LISTINGS = LOCKS
 export const LISTING_FIELDS = 3
-const DOUBLES = F_LISTINGS + LISTING_FIELDS * LISTINGS
+const F_LOST = F_LISTINGS + LISTING_FIELDS * LISTINGS
+/** More than so many data files in doubt: then all are. */
+const MOST_LOST = 64
+const DOUBLES = F_LOST + MOST_LOST
 
 /** Allocates the shared memory of one started store. */
 export function createFsShared(): FsShared {
@@ -52,6 +57,24 @@ export class SharedState {
   constructor(shared: FsShared) {
     this.words = new Int32Array(shared, 0, WORDS)
     this.doubles = new Float64Array(shared, WORDS * 4, DOUBLES)
+  }
+
+  /** Takes note that a sync of data file `id` has failed: nobody knows what of it is on the medium. */
+  noteLost(id: number): void {
+    const at = Atomics.add(this.words, W_LOST, 1)
+    if (at < MOST_LOST) this.doubles[F_LOST + at] = id
+  }
+
+  /** The same of a directory of data files: which names it has on the medium nobody knows. */
+  noteAllLost(): void {
+    Atomics.store(this.words, W_LOST, MOST_LOST + 1)
+  }
+
+  /** Whether a sync of data file `id` has failed since the start. */
+  isLost(id: number): boolean {
+    const count = Atomics.load(this.words, W_LOST)
+    for (let i = 0; i < count; i++) if (i === MOST_LOST || this.doubles[F_LOST + i] === id) return true
+    return false
   }
 
   /**

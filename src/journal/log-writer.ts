@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import type { AppendMemory } from './append-memory.ts'
 import { Mutex } from './mutex.ts'
-import { createSegment, listSegments, segmentName } from './segments.ts'
+import { createSegment, listSegments, segmentName, settled } from './segments.ts'
 import {
   DESCRIPTOR,
   DURABLE_SEQ,
@@ -31,6 +31,9 @@ import type { Storage } from './storage.ts'
 
 /** Conditions that pass by themselves: a later try may succeed, and nothing is lost until then. */
 const RETRIABLE = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
+
+/** Bytes of an earlier run's segment that are read and written at a time. */
+const REWRITE_PIECE = 1 << 20
 
 export interface LogPlace {
   storage: Storage
@@ -123,7 +126,7 @@ export abstract class LogWriter {
   protected datasync(): void {
     try {
       if (this.words[DESCRIPTOR] < 0) this.#settleEarlier()
-      else this.storage.datasync(this.words[DESCRIPTOR])
+      else settled(() => this.storage.datasync(this.words[DESCRIPTOR]))
     } catch (error) {
       throw this.failure('sync', error)
     }
@@ -159,16 +162,27 @@ export abstract class LogWriter {
       this.storage.syncDirectory(dirname(this.#directory))
     }
     this.#settleEarlier()
+    // One without records is there by that name: its directory entry may have been lost with a failed sync of an earlier run.
+    if (segments.some(segment => segment.first === first)) this.storage.unlink(join(this.#directory, segmentName(first)))
   }
 
-  /** Under SYNC_LOCK: cuts the last segment of earlier runs behind its last record, and makes it durable. */
+  /**
+   * Under SYNC_LOCK: cuts the last segment of earlier runs behind its last record, and makes it durable. Its bytes are written
+   * once more: if an earlier run ended with a failed sync, they are in the host's memory only, and the host thinks that they are not (I22).
+   */
   #settleEarlier(): void {
     const { storage, numbers } = this
     if (numbers[EARLIER] === 0) return
     const fd = storage.open(join(this.#directory, segmentName(numbers[EARLIER])), constants.O_RDWR)
     try {
-      if (storage.size(fd) > numbers[EARLIER_END]) storage.truncate(fd, numbers[EARLIER_END])
-      storage.datasync(fd)
+      const end = numbers[EARLIER_END]
+      if (storage.size(fd) > end) storage.truncate(fd, end)
+      const piece = new Uint8Array(Math.min(end, REWRITE_PIECE))
+      for (let at = 0; at < end; at += piece.length) {
+        const length = storage.read(fd, piece, 0, Math.min(piece.length, end - at), at)
+        storage.write(fd, piece, 0, length, at)
+      }
+      settled(() => storage.datasync(fd))
     } finally {
       storage.close(fd)
     }

@@ -54,13 +54,27 @@ export function createSegment(storage: Storage, directory: string, first: number
   const fd = storage.open(join(directory, segmentName(first)), constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC)
   try {
     storage.write(fd, header, 0, SEGMENT_HEADER, 0)
-    storage.datasync(fd)
-    storage.syncDirectory(directory)
+    settled(() => {
+      storage.datasync(fd)
+      storage.syncDirectory(directory)
+    })
   } catch (error) {
     storage.close(fd)
     throw error
   }
   return fd
+}
+
+/**
+ * Runs a sync. Whatever it fails with does not pass by itself, a lack of space neither: what it was to save is lost, and the next
+ * one would succeed without it. So the error thrown has no code of the host's.
+ */
+export function settled(sync: () => void): void {
+  try {
+    sync()
+  } catch (cause) {
+    throw new Error(`a sync failed: ${(cause as Error).message}`, { cause })
+  }
 }
 
 /**
