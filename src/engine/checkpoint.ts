@@ -7,6 +7,7 @@
  */
 import { HoltError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
+import { passesByItself } from '../journal/log-writer.ts'
 import { Mutex } from '../journal/mutex.ts'
 import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT } from '../limits.ts'
@@ -240,14 +241,13 @@ export class Checkpoint {
 
   /**
    * After a failed fsync nobody knows what is on the medium: the store takes no more changes until it is reopened. Only
-   * a manifest append for which there is no space may be tried again.
+   * a manifest append for which there is no space, or no descriptor, may be tried again.
    */
-  #settle(step: () => void, mayLackSpace: boolean): void {
+  #settle(step: () => void, mayPass: boolean): void {
     try {
       step()
     } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException
-      if (!mayLackSpace || (code !== 'ENOSPC' && code !== 'EDQUOT')) Atomics.store(this.#pool.control, C_FAILED, 1)
+      if (!mayPass || !passesByItself(cause)) Atomics.store(this.#pool.control, C_FAILED, 1)
       throw cause
     }
   }

@@ -29,8 +29,15 @@ import {
 } from './shared.ts'
 import type { Storage } from './storage.ts'
 
-/** Conditions that pass by themselves: a later try may succeed, and nothing is lost until then. */
-const RETRIABLE = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
+const PASSING = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
+
+/**
+ * Whether a host call has failed for what passes by itself: a later try may succeed, and nothing is lost until then. Never to be
+ * asked of a sync (see `settled`).
+ */
+export function passesByItself(error: unknown): boolean {
+  return PASSING.has((error as NodeJS.ErrnoException).code ?? '')
+}
 
 /** Bytes of an earlier run's segment that are read and written at a time. */
 const REWRITE_PIECE = 1 << 20
@@ -163,7 +170,8 @@ export abstract class LogWriter {
     }
     this.#settleEarlier()
     // One without records is there by that name: its directory entry may have been lost with a failed sync of an earlier run.
-    if (segments.some(segment => segment.first === first)) this.storage.unlink(join(this.#directory, segmentName(first)))
+    if (segments.some(segment => segment.first === first))
+      this.storage.unlink(join(this.#directory, segmentName(first)))
   }
 
   /**
@@ -201,7 +209,7 @@ export abstract class LogWriter {
 
   /** The error to throw; unless it passes by itself, nothing is acknowledged from now on. */
   protected failure(what: string, cause: unknown): HoltError {
-    const passes = RETRIABLE.has((cause as NodeJS.ErrnoException).code ?? '')
+    const passes = passesByItself(cause)
     if (!passes) Atomics.store(this.words, STATE, FAILED)
     return new HoltError('HOLT_IO', `${this.#directory}: cannot ${what} the log`, { applied: 'unknown', cause })
   }

@@ -60,7 +60,7 @@ for (const code of ['EIO', 'ENOSPC']) {
             t.false(code === 'ENOSPC' && !FINAL.includes(kind), what)
           }
         }
-        const killed = inner.crash({ random: () => 0.4 }) // everything written, as after SIGKILL
+        const killed = inner.afterKill()
         closeAnyhow(work.store)
         const again = { ...options, storage: killed }
         withStore(directory, again, ({ tree }) => t.is(work.judge(tree), '', `${what}, killed`))

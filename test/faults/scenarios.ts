@@ -65,11 +65,9 @@ const fallocate = (path: string, mode: number, at: number, length: number) =>
 const seek = (path: string, at: number, whence: number) =>
   step(`seek ${path} from ${at}`, v => allowed(v.fixture.fs.seek(v.ino(path), at, whence)))
 const copy = (from: string, at: number, to: string, toAt: number, length: number) =>
-  step(
-    `copy ${from} to ${to}`,
-    v => allowed(v.fixture.copyRange(v.ino(from), at, v.ino(to), toAt, length)),
-    { isTorn: true },
-  )
+  step(`copy ${from} to ${to}`, v => allowed(v.fixture.copyRange(v.ino(from), at, v.ino(to), toAt, length)), {
+    isTorn: true,
+  })
 const fsync = (path: string) =>
   step(`fsync ${path}`, v => allowed(v.fixture.fs.fsync(v.ino(path), false)), { isDurable: true, syncs: [path] })
 const setxattr = (path: string, name: string, value: string | Buffer, flags = 0) =>

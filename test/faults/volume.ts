@@ -12,8 +12,6 @@ import type { PowerCutStorage } from '../support/power-cut-storage.ts'
 /** Small, so that short work rotates segments. */
 const SEGMENT = 12_000
 const POOL = 4 << 20
-/** Largest file of the scenarios, in bytes. */
-const MOST_BYTES = 1 << 18
 
 /** An operation has answered minus this errno. */
 export class Refused extends Error {
@@ -145,7 +143,7 @@ export class Volume {
     const { fixture } = this
     const { mode, uid, gid, nlink, size, rdev } = allowed(fixture.getattr(ino))
     const isDirectory = (mode & 0o170000) === 0o040000
-    const bytes = (mode & 0o170000) === 0o100000 ? allowed(fixture.read(ino, 0, MOST_BYTES)) : Buffer.alloc(0)
+    const bytes = (mode & 0o170000) === 0o100000 ? allowed(fixture.read(ino, 0, size + 1)) : Buffer.alloc(0)
     const target = (mode & 0o170000) === 0o120000 ? fixture.readlink(ino) : ''
     const same = firstPaths.get(ino) ?? path
     firstPaths.set(ino, same)

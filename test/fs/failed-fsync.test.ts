@@ -1,10 +1,10 @@
 /** The host forgets what a failed sync was to save: a later fsync of the file must not be answered as if it had been saved. */
 import { constants } from 'node:os'
 import test, { type ExecutionContext } from 'ava'
-import { emptyMedium, makeDirectory } from './crash-run.ts'
 import { FailingStorage, type StorageCall } from '../support/failing-storage.ts'
 import { type Attributes, FsFixture, ROOT } from '../support/fs-fixture.ts'
 import { MapMetadata } from '../support/map-metadata.ts'
+import { emptyMedium, makeDirectory } from './crash-run.ts'
 
 const { EIO } = constants.errno
 const LARGE = Buffer.alloc(20_000, 'x')

@@ -96,7 +96,11 @@ export class FailingStorage implements Storage {
   /** The storage of the next process: it goes on counting where this one is. */
   successor(): FailingStorage {
     const { failAt } = this
-    const next = new FailingStorage(this.#inner, { ...this.#options, failAt, failAlsoAt: this.#failAlsoAt }, this.failures)
+    const next = new FailingStorage(
+      this.#inner,
+      { ...this.#options, failAt, failAlsoAt: this.#failAlsoAt },
+      this.failures,
+    )
     next.calls = this.calls
     return next
   }

@@ -125,7 +125,6 @@ export class PowerCutFile {
   /** The file after a power cut: what was synced, and of the rest what `random` lets survive (nothing without it). */
   afterCut(random: Random | undefined): PowerCutFile {
     this.#takeStores()
-    const file = new PowerCutFile()
     const bytes = withRoom(this.#durable.slice(), Math.max(this.#live.length, this.#durable.length))
     let size = this.durableSize
     if (random !== undefined) {
@@ -133,6 +132,17 @@ export class PowerCutFile {
       size = this.#survivingSize(random)
     }
     bytes.fill(0, size)
+    return PowerCutFile.#durably(bytes, size)
+  }
+
+  /** A copy of the file as programs see it, all of it durable. */
+  afterKill(): PowerCutFile {
+    this.#takeStores()
+    return PowerCutFile.#durably(this.#live.slice(), this.size)
+  }
+
+  static #durably(bytes: Uint8Array, size: number): PowerCutFile {
+    const file = new PowerCutFile()
     file.#live = bytes
     file.#durable = bytes.slice()
     file.size = size

@@ -93,6 +93,17 @@ export class PowerCutStorage implements Storage {
     return after
   }
 
+  /** What is there after the process was killed: all that programs see. It is durable in the copy. */
+  afterKill(): PowerCutStorage {
+    const after = new PowerCutStorage({ mapping: this.mapping !== undefined })
+    for (const [path, node] of this.#live) {
+      const copy = node === 'directory' ? node : node.afterKill()
+      after.#live.set(path, copy)
+      after.#durable.set(path, copy)
+    }
+    return after
+  }
+
   open(path: string, flags: number): number {
     const at = resolve(path)
     let node = this.#live.get(at)

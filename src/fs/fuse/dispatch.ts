@@ -12,7 +12,7 @@ import type { Request } from './request.ts'
 import * as wire from './wire.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './xattr-requests.ts'
 
-const { EEXIST, ENAMETOOLONG, ENOENT, ENOSPC, ENOSYS } = constants.errno
+const { EDQUOT, EEXIST, ENAMETOOLONG, ENOENT, ENOSPC, ENOSYS } = constants.errno
 const { O_EXCL, S_IFMT, S_IFREG } = files
 
 export class Dispatcher {
@@ -49,7 +49,7 @@ export class Dispatcher {
 
   #failed(error: unknown): number {
     const errno = errnoOf(error)
-    if (errno === -ENOSPC && mayFreeSpace(this.#request) && this.#operations.useReserve(true)) {
+    if ((errno === -ENOSPC || errno === -EDQUOT) && mayFreeSpace(this.#request) && this.#operations.useReserve(true)) {
       try {
         return this.#handle()
       } catch (again) {

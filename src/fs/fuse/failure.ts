@@ -15,12 +15,12 @@ export function errnoOf(error: unknown): number {
   const system = cause instanceof Error && 'syscall' in cause ? (cause as NodeJS.ErrnoException).code : undefined
   if (!(error instanceof HoltError) && system === undefined) throw error
   debug('%O', error)
+  if (system === 'EDQUOT') return -EDQUOT
   if (error instanceof HoltError) {
     if (error.code === 'HOLT_FULL') return -ENOSPC
     if (error.code === 'HOLT_READ_ONLY') return -EROFS
   }
   if (system === 'ENOSPC') return -ENOSPC
-  if (system === 'EDQUOT') return -EDQUOT
   if (system === 'EFBIG') return -EFBIG
   return -EIO
 }
