@@ -209,11 +209,17 @@ class FileStore implements Store {
 
   #letGo(): void {
     const { framesFd, scratch, readOnly } = this.#handle
+    if (framesFd >= 0) this.#closeQuietly(framesFd)
+    if (scratch !== undefined) this.#closeQuietly(scratch.fd)
+    unlockStore(this.directory, this.#lockFd, readOnly)
+  }
+
+  /** What was to be durable is, or its failure was told. */
+  #closeQuietly(fd: number): void {
     try {
-      if (framesFd >= 0) this.#storage.close(framesFd)
-      if (scratch !== undefined) this.#storage.close(scratch.fd)
-    } finally {
-      unlockStore(this.directory, this.#lockFd, readOnly)
+      this.#storage.close(fd)
+    } catch {
+      // As said; the lock has to go.
     }
   }
 }

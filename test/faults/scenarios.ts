@@ -19,6 +19,8 @@ export interface Step {
 
 export interface Scenario {
   name: string
+  /** So many calls that a part of them will do. */
+  isLong?: boolean
   /** Done before calls are counted. */
   prepare: readonly Step[]
   steps: readonly Step[]
@@ -246,6 +248,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'tree',
+    isLong: true,
     prepare: [...bulk('p', 40, 20_000), CHECKPOINT, mkdir('d'), create('d/f')],
     steps: [
       ...bulk('q', 24, 60_000),

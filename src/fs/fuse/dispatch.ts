@@ -12,7 +12,7 @@ import type { Request } from './request.ts'
 import * as wire from './wire.ts'
 import { getxattr, listxattr, removexattr, setxattr } from './xattr-requests.ts'
 
-const { EDQUOT, EEXIST, ENAMETOOLONG, ENOENT, ENOSPC, ENOSYS } = constants.errno
+const { EDQUOT, EEXIST, EINVAL, ENAMETOOLONG, ENOENT, ENOSPC, ENOSYS } = constants.errno
 const { O_EXCL, S_IFMT, S_IFREG } = files
 
 export class Dispatcher {
@@ -70,6 +70,7 @@ export class Dispatcher {
     const reply = this.#reply
     const operations = this.#operations
     const ino = request.ino
+    if (request.length < wire.LEAST_LENGTH[request.opcode]) return this.#error(-EINVAL)
     switch (request.opcode) {
       case wire.FUSE_LOOKUP:
         return this.#lookup()

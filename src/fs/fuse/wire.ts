@@ -203,3 +203,37 @@ export const MESSAGE_SIZE = MAX_TRANSFER + 4096
 
 /** Opcodes counted separately; higher ones share the last counter. */
 export const OPCODES = 64
+
+/** The shortest message by opcode, in bytes, that holds all that is read of its body: a name has at least its NUL. */
+export const LEAST_LENGTH = new Uint8Array(OPCODES).fill(IN_HEADER_SIZE)
+for (const [opcode, length] of [
+  [FUSE_LOOKUP, IN_HEADER_SIZE + 1],
+  [FUSE_FORGET, IN_HEADER_SIZE + 8],
+  [FUSE_SETATTR, SETATTR_GID + 4],
+  [FUSE_SYMLINK, IN_HEADER_SIZE + 2],
+  [FUSE_MKNOD, MKNOD_NAME + 1],
+  [FUSE_MKDIR, MKDIR_NAME + 1],
+  [FUSE_UNLINK, IN_HEADER_SIZE + 1],
+  [FUSE_RMDIR, IN_HEADER_SIZE + 1],
+  [FUSE_RENAME, RENAME_NAMES + 2],
+  [FUSE_LINK, LINK_NAME + 1],
+  [FUSE_READ, READ_SIZE + 4],
+  [FUSE_WRITE, WRITE_DATA],
+  [FUSE_FSYNC, FSYNC_FLAGS + 4],
+  [FUSE_SETXATTR, SETXATTR_NAME_OLD + 1],
+  [FUSE_GETXATTR, GETXATTR_NAME + 1],
+  [FUSE_LISTXATTR, GETXATTR_SIZE + 4],
+  [FUSE_REMOVEXATTR, IN_HEADER_SIZE + 1],
+  [FUSE_READDIR, READ_SIZE + 4],
+  [FUSE_CREATE, CREATE_NAME + 1],
+  [FUSE_BATCH_FORGET, BATCH_FORGET_ENTRIES],
+  [FUSE_FALLOCATE, FALLOCATE_MODE + 4],
+  [FUSE_READDIRPLUS, READ_SIZE + 4],
+  [FUSE_RENAME2, RENAME2_NAMES + 2],
+  [FUSE_LSEEK, LSEEK_WHENCE + 4],
+  [FUSE_COPY_FILE_RANGE, COPY_FLAGS + 8],
+  [FUSE_TMPFILE, CREATE_UMASK + 4],
+  [FUSE_COPY_FILE_RANGE_64, COPY_FLAGS + 8],
+]) {
+  LEAST_LENGTH[opcode] = length
+}
