@@ -148,7 +148,7 @@ function checkHeader(view: DataView, bytes: Uint8Array, path: string): void {
 function recordLength(view: DataView, bytes: Uint8Array, at: number): number {
   if (at + RECORD_HEAD + 4 > bytes.length || view.getUint32(at, true) !== RECORD_MAGIC) return 0
   const length = view.getUint32(at + 4, true)
-  if (length < RECORD_HEAD + 4 || at + length > bytes.length) return 0
+  if (at + length > bytes.length || length !== RECORD_HEAD + view.getUint32(at + 20, true) * MAPPING + 4) return 0
   return view.getUint32(at + length - 4, true) === crc32(bytes.subarray(at, at + length - 4)) ? length : 0
 }
 
@@ -277,14 +277,15 @@ export function writeWhole(
  * file is synced. Returns its size. Throws the host's error.
  */
 export function settleManifest(storage: Storage, directory: string, state: ManifestState): number {
-  const pairs = new Uint32Array(2 * state.slots.size)
+  const mapping = new Uint32Array(MAPPING_WORDS * state.slots.size)
   let at = 0
   for (const [blob, slot] of state.slots) {
-    pairs[at++] = blob
-    pairs[at++] = state.routed.has(slot) ? (slot | ROUTED) >>> 0 : slot
+    mapping[at++] = blob
+    mapping[at++] = state.routed.has(slot) ? slot | ROUTED : slot
+    mapping[at++] = state.sums.get(slot) as number
   }
   try {
-    return writeWhole(storage, directory, state, pairs, state.slots.size)
+    return writeWhole(storage, directory, state, mapping, state.slots.size)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error

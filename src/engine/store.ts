@@ -167,6 +167,12 @@ class FileStore implements Store {
     const gate = new Gate(pool.control)
     const apply = new Apply(pool)
     const wal = join(directory, WAL)
+    // Closing deletes the log once the manifest is durable. Replaying may write frames already, to slots that it calls free.
+    const wasClosed = manifest.hasNoLog && storage.list(wal).length === 0
+    if (!wasClosed && !handle.readOnly) {
+      const settle = () => settleManifest(storage, directory, manifest)
+      pool.control[C_MANIFEST_SIZE] = atHost('cannot make the manifest durable', settle)
+    }
     const entered = gate.enter()
     const log = replay(storage, wal, manifest.seq, manifest.hasNoLog, (type, body, length, seq) =>
       apply.run(type, body, length, seq),
@@ -174,12 +180,6 @@ class FileStore implements Store {
     gate.leave(entered)
     pool.numbers[N_MEMORY_SEQ] = log.lastSeq
     if (handle.readOnly) return undefined
-    // Closing deletes the log once the manifest is durable.
-    const wasClosed = manifest.hasNoLog && storage.list(wal).length === 0
-    if (!wasClosed) {
-      const settle = () => settleManifest(storage, directory, manifest)
-      pool.control[C_MANIFEST_SIZE] = atHost('cannot make the manifest durable', settle)
-    }
     return Journal.start(storage, wal, handle.journal, log, handle)
   }
 

@@ -2,7 +2,7 @@
  * Stores made to attack: the files of real stores, one of them changed, opened and used as a program or `holtfs check` would.
  * Their checksums are right, so the changes get behind them.
  */
-import { constants, mkdtempSync } from 'node:fs'
+import { constants, mkdtempSync, rmSync } from 'node:fs'
 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,7 @@ import { frameNodes } from './frame-nodes.ts'
 import type { Input, Part } from './input.ts'
 import type { Target } from './target.ts'
 
+const ZEROS = Buffer.alloc(PAGE_SIZE)
 const OPTIONS = { background: false, poolBytes: 8 * FRAME_SIZE, segmentBytes: 60_000 }
 /** Entries of a scan that are looked at: a tree whose edges meet again has any number. */
 const MOST_ENTRIES = 3000
@@ -28,8 +29,11 @@ let directory: string | undefined
 
 /** Where the lock of the stores is. */
 function home(): string {
-  directory ??= mkdtempSync(join(tmpdir(), 'holtfs-fuzz-'))
-  process.once('exit', () => {})
+  if (directory === undefined) {
+    const made = mkdtempSync(join(tmpdir(), 'holtfs-fuzz-'))
+    directory = made
+    process.once('exit', () => rmSync(made, { recursive: true, force: true }))
+  }
   return directory
 }
 
@@ -144,8 +148,8 @@ function repairFrame(bytes: Buffer, _slot: number): void {
   const used = bytes.readUInt32LE(H_USED)
   const pages = Math.min(Math.ceil(used / PAGE_SIZE), 128)
   for (let page = 1; page < pages; page++) {
-    const text = Buffer.alloc(PAGE_SIZE)
-    bytes.copy(text, 0, page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
+    // Behind the image there are zeros.
+    const text = Buffer.concat([bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE), ZEROS]).subarray(0, PAGE_SIZE)
     bytes.writeUInt32LE(crc32(text), H_PAGE_CRCS + (page - 1) * 4)
   }
   bytes.writeUInt32LE(crc32(bytes.subarray(0, H_CRC)), H_CRC)
