@@ -12,7 +12,7 @@ const MOST_FAILURES = 20
 export class FsxWorker implements Worker {
   readonly name = 'fsx'
   operations = 0
-  longest = 0
+  readonly longest = 0
   readonly #place: Place
   readonly #seed: number
   #client: Client | undefined

@@ -90,8 +90,6 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   const killer = new Killer(mount, options.killEvery, seededRandom(options.seed))
   const statistics = new Statistics(mount)
   const samples: Sample[] = []
-  let longestCall = 0
-
   const runs = Promise.all(workers.map(worker => worker.run()))
   const end = performance.now() + options.duration
   const isOver = () => performance.now() >= end
@@ -101,10 +99,6 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
       const sample = take(mount)
       samples.push(sample)
       if (samples.length % 3 === 0) await statistics.take()
-      for (const worker of workers) {
-        longestCall = Math.max(longestCall, worker.longest)
-        worker.longest = 0
-      }
       const { kills } = killer
       options.onProgress?.({
         seconds: seconds(),
@@ -142,7 +136,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
     kills: killer.kills,
     operations: operationsOf(workers),
     pauses: { median: quantile(pauses, 0.5), p99: quantile(pauses, 0.99), worst: quantile(pauses, 1) },
-    longestCall,
+    longestCall: workers.reduce((longest, worker) => Math.max(longest, worker.longest), 0),
     failures,
     trends: trendsOf(samples, place),
     counters: statistics.sums(),

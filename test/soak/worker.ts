@@ -45,8 +45,8 @@ export interface Worker {
   readonly name: string
   /** Calls, or rounds, so far. */
   readonly operations: number
-  /** Milliseconds of the longest call since this was last set to 0. */
-  longest: number
+  /** Milliseconds of the longest call so far; 0 where calls are not measured. */
+  readonly longest: number
   run(): Promise<void>
   /** No other client after this one. */
   stop(): void
