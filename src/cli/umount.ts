@@ -42,7 +42,7 @@ async function runUmount(mountpoint: string, lazy: boolean): Promise<void> {
     if (waited >= PATIENCE) {
       throw new HoltError(
         'HOLT_MOUNT',
-        `unmounted, but the server (process ${servers.join(' or ')}) is still closing ${mount.source}`,
+        `unmounted, but process ${servers.join(' or ')} is still closing ${mount.source}, or the mount has a copy in another mount namespace`,
       )
     }
     await sleep(POLL)
@@ -78,9 +78,11 @@ function serversOf(store: string): number[] {
     const writer = readHolder(store)
     if (hasOpen(writer, '/dev/fuse')) return [writer]
     const directory = realpathSync(store)
-    return readdirSync('/proc')
+    const found = readdirSync('/proc')
       .map(Number)
       .filter(pid => pid > 0 && hasOpen(pid, directory) && hasOpen(pid, '/dev/fuse'))
+    // Whoever was started by one of them ends before it does.
+    return found.filter(pid => !found.includes(Number(statusOf(pid)[1])))
   } catch {
     return []
   }
@@ -106,11 +108,16 @@ function linkTarget(path: string): string | undefined {
 
 /** A zombie has closed everything, whether its parent has noticed or not. */
 function isRunning(pid: number): boolean {
+  const [state = 'X'] = statusOf(pid)
+  return state !== 'Z' && state !== 'X'
+}
+
+/** State and parent of a process; nothing when there is none. */
+function statusOf(pid: number): string[] {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const state = text.charAt(text.lastIndexOf(')') + 2)
-    return state !== 'Z' && state !== 'X'
+    return text.slice(text.lastIndexOf(')') + 2).split(' ', 2)
   } catch {
-    return false
+    return []
   }
 }

@@ -79,6 +79,19 @@ test('umount returns when every process of the mount has ended', async t => {
   await mount.check()
 })
 
+test('so does that of a store that is only read, which can be mounted to write then', async t => {
+  t.timeout(60_000)
+  const mount = new RealMount('read')
+  await mount.mount()
+  await mount.umount()
+  await mount.mount('--read-only')
+  while (mount.processes().length < 3) await sleep(10)
+  await mount.umount()
+  t.deepEqual(mount.processes(), [])
+  await mount.mount()
+  await mount.umount()
+})
+
 for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
   test(`what stands by ends with its supervisor, by ${signal}`, async t => {
     t.timeout(60_000)
