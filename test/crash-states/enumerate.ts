@@ -29,6 +29,10 @@ const LARGE_POOL = 36 << 20
 /** Of the random states that a sample asks for at a cut, those that bring nothing new cost little: this many are tried. */
 const TRIES = 2
 
+/** The first states of the fixed order are those in which all is there up to the cut, or nothing that is not synced: so much likelier taken. */
+const PREFIXES = 2
+const PREFERRED = 4
+
 interface Cut {
   at: number
   medium: Medium
@@ -62,7 +66,8 @@ export function countStates(recording: Recording): { cuts: number; systematic: n
 export function sampleOf(recording: Recording, wanted: number): Sample {
   const count = countStates(recording)
   const inOrder = Math.min(count.systematic, 0.6 * wanted)
-  return { systematic: inOrder / count.systematic, random: (wanted - inOrder) / count.cuts }
+  const weight = count.systematic + PREFIXES * (PREFERRED - 1) * count.cuts
+  return { systematic: inOrder / weight, random: (wanted - inOrder) / count.cuts }
 }
 
 /**
@@ -92,7 +97,9 @@ export function* states(
 
 function* chosen(at: number, pending: readonly Pending[], sample: Sample, seed: number): Generator<[string, Choice]> {
   const share = (i: number) => (mixed(seed, at, i) >>> 0) / 4294967296
-  for (const [i, choice] of systematic(pending).entries()) if (share(i) < sample.systematic) yield [`s${i}`, choice]
+  for (const [i, choice] of systematic(pending).entries()) {
+    if (share(i) < sample.systematic * (i < PREFIXES ? PREFERRED : 1)) yield [`s${i}`, choice]
+  }
   if (pending.length < 2 && pending.every(change => change.kind === 'names')) return
   const count = Math.floor(sample.random * TRIES + share(-1))
   for (let i = 0; i < count; i++) yield [`r${i}`, randomChoice(mixed(seed, at, i))]

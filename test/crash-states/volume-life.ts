@@ -2,7 +2,7 @@
 import { openStore, type Store, type StoreOptions } from '../../src/engine/store.ts'
 import type { Tree } from '../../src/engine/tree.ts'
 import { DATA_FILE, InodeRecord } from '../../src/fs/inode.ts'
-import { NS_INODE, NUMBER_KEY, numberKey } from '../../src/fs/keys.ts'
+import { ALL_ORPHANS, ALL_RETIRED, NS_INODE, NUMBER_KEY, numberKey } from '../../src/fs/keys.ts'
 import { type Attributes, FsFixture, ROOT } from '../support/fs-fixture.ts'
 import { wrongBytes } from './file-bytes.ts'
 import type { Moment, Step } from './history.ts'
@@ -145,7 +145,10 @@ export class VolumeLife {
     return undefined
   }
 
+  /** The structure is sound, and nothing waits to be removed: the opening has done that, and so have the changes. */
   problems(): string | undefined {
+    if (!this.tree.isPrefixEmpty(ALL_ORPHANS)) return 'there are inodes without a name'
+    if (!this.tree.isPrefixEmpty(ALL_RETIRED)) return 'there are data files that are to be removed'
     const [problem] = this.tree.check().problems
     return problem && `${problem.code} blob ${problem.blob}: ${problem.message}`
   }
