@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { holtfs, RealMount, sh } from '../mount/real-mount.ts'
+import { holtfs, RealMount, run, sh } from '../mount/real-mount.ts'
 import { seededRandom } from '../support/random.ts'
 import { FsxWorker } from './fsx-worker.ts'
 import { Killer } from './killer.ts'
@@ -127,7 +127,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakResult> {
   for (const how of ['before', 'after'] as const) {
     if (how === 'after') await mount.mount()
     for (const worker of workers) await worker.verify()
-    await mount.umount()
+    await umount(mount, place)
     await check(mount, place, how)
   }
   return {
@@ -183,6 +183,22 @@ function trendsOf(samples: readonly Sample[], place: Place): Partial<Record<Meas
     if (trend.grows) place.fail({ worker: measure, what: `grows from ${trend.first} to ${trend.last}` })
   }
   return trends
+}
+
+/** Unmounts; when the mount does not end, says what its processes are at, and ends them. */
+async function umount(mount: RealMount, place: Place): Promise<void> {
+  try {
+    await mount.umount()
+  } catch (error) {
+    const pids = mount.processes().join(' ')
+    const { out } = await run('/bin/sh', [
+      '-c',
+      `ps -o pid,ppid,stat,wchan:32,etime,args -L -p '${pids}'; tail "$0"`,
+      join(mount.store, 'holtfs.log'),
+    ])
+    place.fail({ worker: 'umount', what: `${(error as Error).message}\n${out}` })
+    await mount.kill()
+  }
 }
 
 async function check(mount: RealMount, place: Place, when: string): Promise<void> {
