@@ -149,7 +149,7 @@ export function fill(walk: Walk, batch: BatchOfEntries, query: Query, most: numb
       if (!isBlob) {
         depth = walk.spell(from, length, depth)
         const ref = u16[(node + PREFIX_CHILD) >> 1]
-        if (ref === 0) return CONFLICT
+        if (ref === 0) return damaged(walk)
         node = base + offsetOf(ref)
         continue
       }

@@ -84,7 +84,7 @@ export function place(walk: Walk, goal: Goal, prefixLength: number): boolean {
         continue
       }
       const ref = u16[(node + PREFIX_CHILD) >> 1]
-      if (ref === 0) return false
+      if (ref === 0) return damaged(walk)
       node = walk.base() + offsetOf(ref)
       continue
     }

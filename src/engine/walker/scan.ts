@@ -13,14 +13,14 @@ import type { Gate } from '../gate.ts'
 import type { Pool } from '../pool.ts'
 import { BatchOfEntries, MAX_ENTRIES } from './batch-of-entries.ts'
 import { compareBytes, copyBytes } from './bytes.ts'
-import { CONFLICT, END, fill, MORE, PASSED, type Query } from './fill.ts'
+import { CONFLICT, END, fill, PASSED, type Query } from './fill.ts'
 import { AFTER, AFTER_ALL_BELOW, AT_OR_AFTER, type Goal, place } from './place.ts'
 import { LiveResidency, type Residency } from './residency.ts'
 import { PATH_START, Walk } from './walk.ts'
 
 /** Entries of the first batch, when it is not known how many are wanted; each further one is twice as large. */
 const FIRST_ENTRIES = 8
-/** Conflicts in a row after which the scan waits for writers at the gate. */
+/** Conflicts in a row after which the scan keeps writers out while it reads a batch. */
 const PATIENCE = 64
 
 export class Scan {
@@ -154,8 +154,7 @@ export class Scan {
       if (isPlaced && this.#isLast) return false
       // Until it has succeeded: what is thrown on the way leaves the walk anywhere.
       this.#isPlaced = false
-      let outcome = isPlaced || place(walk, this.#goal, this.#query.prefixLength) ? MORE : CONFLICT
-      if (outcome === MORE) outcome = fill(walk, batch, this.#query, Math.min(this.#entries, this.#wanted))
+      const outcome = attempt > PATIENCE ? this.#readAlone(isPlaced) : this.#read(isPlaced)
       if (outcome === PASSED) {
         this.#aim(walk.path, PATH_START, walk.pendingDepth, AFTER_ALL_BELOW)
         this.#isPlaced = true
@@ -169,10 +168,30 @@ export class Scan {
           return true
         }
       } else {
-        this.#recover(attempt++)
+        this.#recover()
+        attempt++
       }
     }
     return false
+  }
+
+  /** Seeks, unless it is there, and reads a batch: an outcome of {@link fill}. */
+  #read(isPlaced: boolean): number {
+    const walk = this.#walk
+    if (!isPlaced && !place(walk, this.#goal, this.#query.prefixLength)) return CONFLICT
+    return fill(walk, this.#batch, this.#query, Math.min(this.#entries, this.#wanted))
+  }
+
+  /** The same while nobody changes anything: what does not succeed now never will. */
+  #readAlone(isPlaced: boolean): number {
+    const entered = this.#gate.enter()
+    try {
+      const outcome = this.#read(isPlaced)
+      if (outcome === CONFLICT) this.#walk.isMalformed = true
+      return outcome
+    } finally {
+      this.#gate.leave(entered)
+    }
   }
 
   /** Forgets the batch, and remembers the last entry of it that was handed out as the place from which to go on. */
@@ -195,15 +214,14 @@ export class Scan {
     this.#pool.count('readRestarts')
   }
 
-  /** After a conflict the scan seeks again; one that writers overtake again and again waits for them at the gate. */
-  #recover(attempt: number): void {
+  /** After a conflict the scan seeks again, unless the frame at hand shows that it would be in vain. */
+  #recover(): void {
     const walk = this.#walk
     if (walk.isMalformed && walk.unchanged()) {
       throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${walk.blob()} holds a malformed node`)
     }
     this.#batch.clear()
     this.#startSmall()
-    if (attempt > PATIENCE) this.#gate.leave(this.#gate.enter())
   }
 
   #aim(key: Uint8Array, at: number, length: number, mode: number): void {
