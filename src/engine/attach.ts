@@ -9,7 +9,7 @@ import { hostStorage, type Storage } from '../journal/storage.ts'
 import { FrameFile } from './frame-file.ts'
 import { Gate } from './gate.ts'
 import { Pool } from './pool.ts'
-import { overScratch, type Scratch } from './scratch.ts'
+import { type FrameStorage, overScratch, type Scratch } from './scratch.ts'
 import type { EngineShared } from './shared.ts'
 import { Tree } from './tree.ts'
 
@@ -47,7 +47,7 @@ export function attachStore(handle: StoreHandle, storage: Storage = hostStorage)
   })
 }
 
-export function framesOf(handle: StoreHandle, storage: Storage): FrameFile {
+export function framesOf(handle: StoreHandle, storage: FrameStorage): FrameFile {
   const { framesFd, scratch } = handle
   return new FrameFile(scratch === undefined ? storage : overScratch(storage, scratch), framesFd)
 }

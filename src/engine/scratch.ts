@@ -26,7 +26,7 @@ export function createScratch(storage: Storage, from: number): Scratch {
 }
 
 /** frames.dat below, the scratch file from its first slot on. */
-export function overScratch(storage: Storage, scratch: Scratch): FrameStorage {
+export function overScratch(storage: FrameStorage, scratch: Scratch): FrameStorage {
   const start = scratch.from * FRAME_SIZE
   return {
     read: (fd, target, at, length, position) =>

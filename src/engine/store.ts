@@ -20,7 +20,7 @@ import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
 import { createManifest, hasManifest, type ManifestState, readManifest, settleManifest } from './manifest.ts'
 import { hostError, Pool } from './pool.ts'
-import { createScratch, type Scratch } from './scratch.ts'
+import { createScratch, type FrameStorage, type Scratch } from './scratch.ts'
 import {
   C_BLOB_HIGH,
   C_CLOSED,
@@ -160,24 +160,28 @@ class FileStore implements Store {
     const mayBeNew = manifest.slots.size === 0
     handle.framesFd = atHost('cannot open frames.dat', () => openFrames(storage, directory, mayBeNew, handle.readOnly))
     if (handle.readOnly) handle.scratch = atHost('cannot make a temporary file', () => scratchFor(storage, manifest))
-    const pool = new Pool(handle.engine, framesOf(handle, storage))
+    const wal = join(directory, WAL)
+    // Closing deletes the log once the manifest is durable.
+    let isSettled = handle.readOnly || (manifest.hasNoLog && storage.list(wal).length === 0)
+    // Before the first frame goes to a slot that the manifest calls free; but a store that is refused stays as it is.
+    const settle = () => {
+      if (isSettled) return
+      isSettled = true
+      const step = () => settleManifest(storage, directory, manifest)
+      pool.control[C_MANIFEST_SIZE] = atHost('cannot make the manifest durable', step)
+    }
+    const pool = new Pool(handle.engine, framesOf(handle, beforeWrites(storage, settle)))
     mapSlots(pool, manifest)
     if (handle.scratch !== undefined) pool.control[C_DISK_HINT] = handle.scratch.from
     pool.openRoot()
     const gate = new Gate(pool.control)
     const apply = new Apply(pool)
-    const wal = join(directory, WAL)
-    // Closing deletes the log once the manifest is durable. Replaying may write frames already, to slots that it calls free.
-    const wasClosed = manifest.hasNoLog && storage.list(wal).length === 0
-    if (!wasClosed && !handle.readOnly) {
-      const settle = () => settleManifest(storage, directory, manifest)
-      pool.control[C_MANIFEST_SIZE] = atHost('cannot make the manifest durable', settle)
-    }
     const entered = gate.enter()
     const log = replay(storage, wal, manifest.seq, manifest.hasNoLog, (type, body, length, seq) =>
       apply.run(type, body, length, seq),
     )
     gate.leave(entered)
+    settle()
     pool.numbers[N_MEMORY_SEQ] = log.lastSeq
     if (handle.readOnly) return undefined
     return Journal.start(storage, wal, handle.journal, log, handle)
@@ -221,6 +225,22 @@ class FileStore implements Store {
     } catch {
       // As said; the lock has to go.
     }
+  }
+}
+
+/** `storage` for frames, with a step that comes before each write. */
+function beforeWrites(storage: Storage, step: () => void): FrameStorage {
+  return {
+    read: (fd, target, at, length, position) => storage.read(fd, target, at, length, position),
+    write(fd, source, at, length, position) {
+      step()
+      storage.write(fd, source, at, length, position)
+    },
+    datasync: fd => storage.datasync(fd),
+    size: fd => storage.size(fd),
+    allocated: fd => storage.allocated(fd),
+    truncate: (fd, length) => storage.truncate(fd, length),
+    punch: (fd, position, length) => storage.punch(fd, position, length),
   }
 }
 
