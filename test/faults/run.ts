@@ -264,6 +264,7 @@ class FaultyRun {
     const { volume, expected } = this
     const last = expected.pictures[expected.pictures.length - 1]
     volume.storage.heal()
+    if (volume.storage.isDead) this.#openAgain()
     volume.medium.freezeAt = 0
     this.#compare('at the end', volume, last)
     volume.kill()

@@ -105,6 +105,11 @@ export class FailingStorage implements Storage {
     return next
   }
 
+  /** Whether the process is gone, perhaps unnoticed: not every failed call fails what asked for it. */
+  get isDead(): boolean {
+    return this.#isDead
+  }
+
   /** The process that makes these calls is gone: all fail from now on, and change nothing. */
   die(): void {
     this.#isDead = true
