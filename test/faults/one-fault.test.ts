@@ -16,8 +16,8 @@ const SPACE: readonly StorageCall[] = [
   'datasync',
 ]
 
-sweep('EIO', () => ({ code: 'EIO' }), { stride: 1 })
-sweep('EIO, the log mapped', () => ({ code: 'EIO' }), { stride: 5, isMapped: true })
-sweep('ENOSPC, the log mapped', () => ({ code: 'ENOSPC', kinds: SPACE }), { stride: 3, isMapped: true })
-sweep('EDQUOT', () => ({ code: 'EDQUOT', kinds: SPACE }), { stride: 3 })
-sweep('EMFILE when a file is opened', () => ({ code: 'EMFILE', kinds: ['open'] }), { stride: 2 })
+sweep('EIO', () => ({ code: 'EIO' }), { stride: 2 })
+sweep('EIO, the log mapped', () => ({ code: 'EIO' }), { stride: 10, isMapped: true })
+sweep('ENOSPC, the log mapped', () => ({ code: 'ENOSPC', kinds: SPACE }), { stride: 6, isMapped: true })
+sweep('EDQUOT', () => ({ code: 'EDQUOT', kinds: SPACE }), { stride: 6 })
+sweep('EMFILE when a file is opened', () => ({ code: 'EMFILE', kinds: ['open'] }), { stride: 4 })
