@@ -1,6 +1,17 @@
 /** Nodes that no tree has, in frames whose checksums are right: whoever reads them comes back, with an error or without. */
 import test from 'ava'
-import { BLOB, BLOB_CHILD, BLOB_LENGTH, BLOB_RUN, H_BLOB, PREFIX, PREFIX_CHILD } from '../../src/engine/layout.ts'
+import {
+  BLOB,
+  BLOB_CHILD,
+  BLOB_LENGTH,
+  BLOB_RUN,
+  H_BLOB,
+  INNER_TERMINAL,
+  NODE4,
+  NODE256,
+  PREFIX,
+  PREFIX_CHILD,
+} from '../../src/engine/layout.ts'
 import { frameNodes } from './frame-nodes.ts'
 import { TARGETS } from './targets.ts'
 
@@ -37,3 +48,11 @@ test('crossings that lead to the blob they are in', t => {
   t.true(nodes > 0)
   t.is(found, '')
 })
+
+for (let kind = NODE4; kind <= NODE256; kind++) {
+  test(`inner nodes of kind ${kind} that are their own terminal`, t => {
+    const { nodes, found } = changed(kind, (frame, node) => frame.writeUInt16LE(node >> 3, node + INNER_TERMINAL))
+    t.true(nodes > 0)
+    t.is(found, '')
+  })
+}

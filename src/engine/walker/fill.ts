@@ -3,6 +3,8 @@
  * are from one frame, the one at hand at the end, and mean nothing before the caller has seen it unchanged. Long and
  * flat on purpose: leaf after leaf of one node is read without going back to the stack.
  */
+
+import { FRAME_SIZE } from '../../limits.ts'
 import {
   BLOB,
   BLOB_BYTES,
@@ -43,6 +45,9 @@ export const CONFLICT = -1
 /** The walk has left a subtree without having found anything; the path up to {@link Walk.pendingDepth} is done with. */
 export const PASSED = 2
 
+/** More nodes than a frame has room for: who visits so many before he finds an entry goes round in a circle. */
+const MOST_NODES = FRAME_SIZE >> 3
+
 /** In the place of a node on the stack: its terminal comes next. */
 export const AT_TERMINAL = -1
 
@@ -54,6 +59,7 @@ export function fill(walk: Walk, batch: BatchOfEntries, query: Query, most: numb
   let node = walk.pending
   let depth = walk.pendingDepth
   let base = walk.base()
+  let visited = 0
   walk.pending = 0
   for (;;) {
     if (node === 0) {
@@ -165,6 +171,7 @@ export function fill(walk: Walk, batch: BatchOfEntries, query: Query, most: numb
     } else {
       if (kind < NODE4 || kind > NODE256) return damaged(walk)
       if (!walk.unchanged()) return CONFLICT
+      if (++visited > MOST_NODES) return damaged(walk)
       walk.reserve(depth + 1)
       walk.push(node, AT_TERMINAL, depth)
       node = 0
