@@ -4,6 +4,7 @@
  * paths, and a blob that holds whole directories is crossed once. Where all subtrees are small, as below a node that
  * branches on hashes or numbers, a run of neighbouring ones moves out together and shares the child (a run crossing).
  */
+import { HoltError } from '../../errors.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, SPILL_RESERVE } from '../../limits.ts'
 import { type ListedNodes, noteKeyBelow } from '../frame-key.ts'
 import {
@@ -252,6 +253,7 @@ function listSubtrees(pool: Pool, base: number): number {
   edgeByte[nodes] = NO_BYTE
   behindSlash[nodes++] = 0
   for (let i = 0; i < nodes; i++) {
+    if (nodes > MAX_NODES) throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds more nodes than fit in it')
     const node = nodeAt(pool, base, hangAt[i])
     bytes[i] = nodeSize(pool, node)
     const kind = pool.u8[node]
