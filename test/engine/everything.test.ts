@@ -40,8 +40,9 @@ for (const { name, frames, inMemory } of [
           throw new Error(`seed ${SEED}, thread ${thread}`, { cause: error })
         })
         failure.catch(() => {})
+        const exit = once(worker, 'exit')
         const [result] = await Promise.race([once(worker, 'message'), failure])
-        await Promise.race([once(worker, 'exit'), failure])
+        await Promise.race([exit, failure])
         return result as EverythingResult
       }),
     )

@@ -30,8 +30,9 @@ test('threads write their own keys and read the others’ while rounds run', asy
         throw error
       })
       failure.catch(() => {})
+      const exit = once(worker, 'exit')
       const [result] = await Promise.race([once(worker, 'message'), failure])
-      await Promise.race([once(worker, 'exit'), failure])
+      await Promise.race([exit, failure])
       return result as { counts: Int32Array; raised: Int32Array; reads: number; scanned: number }
     }),
   )

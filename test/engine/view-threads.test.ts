@@ -31,8 +31,9 @@ for (const { name, frames, inMemory } of [
           throw error
         })
         failure.catch(() => {})
+        const exit = once(worker, 'exit')
         const [counts] = await Promise.race([once(worker, 'message'), failure])
-        await Promise.race([once(worker, 'exit'), failure])
+        await Promise.race([exit, failure])
         return counts as Record<string, number>
       }),
     )
