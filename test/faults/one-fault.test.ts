@@ -16,7 +16,7 @@ const SPACE: readonly StorageCall[] = [
   'datasync',
 ]
 
-sweep('EIO', () => ({ code: 'EIO' }), { stride: 2 })
+sweep('EIO', () => ({ code: 'EIO' }), { stride: 4 })
 sweep('EIO, the log mapped', () => ({ code: 'EIO' }), { stride: 10, isMapped: true })
 sweep('ENOSPC, the log mapped', () => ({ code: 'ENOSPC', kinds: SPACE }), { stride: 6, isMapped: true })
 sweep('EDQUOT', () => ({ code: 'EDQUOT', kinds: SPACE }), { stride: 6 })

@@ -2,7 +2,7 @@
  * SIGKILL of supervisor and server at any moment ends the mount and loses nothing that a client was told is done (default durability). Clients log what
  * was acknowledged; the recovered mount must hold exactly that, and of the one call that each had in flight all or nothing
  * (of a write(2), which the kernel may send in parts: all or its beginning).
- * HOLTFS_KILLS is the number of kills (default 4), HOLTFS_SEED repeats a run as far as time allows.
+ * HOLTFS_KILLS is the number of kills (default 2), HOLTFS_SEED repeats a run as far as time allows.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { appendFileSync, existsSync, statSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { type Acknowledged, type LogLine, readLog } from './acknowledged-log.ts'
 import { bytesOf, type Operation } from './acknowledged-operation.ts'
 import { canMount, cleanUp, PROJECT, program, RealMount, run, sh, startServer, succeed } from './real-mount.ts'
 
-const KILLS = Number(process.env.HOLTFS_KILLS ?? 4)
+const KILLS = Number(process.env.HOLTFS_KILLS ?? 2)
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1e9)
 const CLIENTS = ['mixed', 'mixed', 'ballast']
 const PAGE = 4096
