@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
+import { noChange, SET_MODE } from '../src/fs/operations.ts'
 
 export interface OperationsThread {
   /** URL of the built `fs/attach.js`. */
@@ -26,19 +27,7 @@ const attr = Buffer.alloc(4096 + 88)
 const block = new Uint8Array(4096).fill(7)
 const names = Array.from({ length: count }, (_, i) => Buffer.from(`file-${String(i).padStart(5, '0')}`))
 const others = names.map(name => Buffer.concat([name, Buffer.from('.new')]))
-const mode = {
-  valid: 1,
-  mode: 0o600,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  atime: 0,
-  atimeNs: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  ctime: 0,
-  ctimeNs: 0,
-}
+const mode = { ...noChange(), valid: SET_MODE, mode: 0o600 }
 const inos = new Float64Array(count)
 
 function checked(result: number): void {

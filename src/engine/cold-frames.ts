@@ -3,7 +3,6 @@
  * offered once for what it holds, so that one that does not fit is not tried again and again.
  */
 import { FRAME_SHIFT, MIN_ROUTED_BYTES } from '../limits.ts'
-import { H_SEQ } from './layout.ts'
 import { type Pool, ROOT_BLOB } from './pool.ts'
 import { isRouted } from './walker/route-layout.ts'
 
@@ -41,7 +40,6 @@ export class ColdFrames {
     const pool = this.#pool
     const base = slot << FRAME_SHIFT
     if (pool.blobOf[slot] <= ROOT_BLOB || pool.dirty[slot] !== 0 || isRouted(pool, slot)) return false
-    const seq = pool.u32[(base + H_SEQ) >> 2] + pool.u32[(base + H_SEQ + 4) >> 2] * 4294967296
-    return seq <= this.#lastSeq && pool.live(base) >= MIN_ROUTED_BYTES
+    return pool.seqAt(base) <= this.#lastSeq && pool.live(base) >= MIN_ROUTED_BYTES
   }
 }

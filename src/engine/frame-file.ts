@@ -20,6 +20,8 @@ import {
 } from './layout.ts'
 import type { FrameStorage } from './scratch.ts'
 
+export const FRAMES = 'frames.dat'
+
 const PAGES = FRAME_SIZE / PAGE_SIZE
 
 export class FrameFile {

@@ -10,7 +10,7 @@ import type { Storage } from '../journal/storage.ts'
 import { MAX_KEY, MAX_VALUE, WAL_SEGMENT } from '../limits.ts'
 import { WAL } from './attach.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { FrameFile } from './frame-file.ts'
+import { FRAMES, FrameFile } from './frame-file.ts'
 import { Gate } from './gate.ts'
 import { ExclusiveLatch } from './latch.ts'
 import { createManifest, readManifest } from './manifest.ts'
@@ -45,7 +45,7 @@ export class FreshTree {
     this.#storage = storage
     this.#directory = directory
     createManifest(storage, directory)
-    this.#fd = storage.open(join(directory, 'frames.dat'), constants.O_RDWR | constants.O_CREAT | constants.O_EXCL)
+    this.#fd = storage.open(join(directory, FRAMES), constants.O_RDWR | constants.O_CREAT | constants.O_EXCL)
     const pool = new Pool(createEngineShared(poolBytes), new FrameFile(storage, this.#fd))
     const { size, epoch } = readManifest(storage, directory)
     pool.control[C_MANIFEST_SIZE] = size

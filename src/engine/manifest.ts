@@ -154,13 +154,17 @@ function recordLength(view: DataView, bytes: Uint8Array, at: number): number {
 
 /** Whether the record is one of {@link appendHasLog}, `state` being that of the record before it. */
 function onlySaysThereIsLog(view: DataView, at: number, state: ManifestState): boolean {
-  const seq = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4294967296
   const isEmpty = view.getUint32(at + 20, true) === 0
-  return isEmpty && state.hasNoLog && seq === state.seq && view.getUint16(at + 26, true) === 0
+  return isEmpty && state.hasNoLog && seqAt(view, at) === state.seq && view.getUint16(at + 26, true) === 0
+}
+
+/** Seq of the record at `at`. */
+function seqAt(view: DataView, at: number): number {
+  return view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4294967296
 }
 
 function readRecord(view: DataView, at: number, state: ManifestState): void {
-  state.seq = view.getUint32(at + 8, true) + view.getUint32(at + 12, true) * 4294967296
+  state.seq = seqAt(view, at)
   state.epoch = view.getUint32(at + 16, true)
   const pairs = view.getUint32(at + 20, true)
   state.longestKey = view.getUint16(at + 24, true)

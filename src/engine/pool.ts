@@ -188,6 +188,11 @@ export class Pool {
     Atomics.add(this.version, slot, 1)
   }
 
+  /** Seq of the last change of the frame at `base`. */
+  seqAt(base: number): number {
+    return this.u32[(base + H_SEQ) >> 2] + this.u32[(base + H_SEQ + 4) >> 2] * 4294967296
+  }
+
   /** Ends a change of the frame. `keepsShape`: every node but leaves is where it was. */
   endWrite(slot: number, keepsShape = false): void {
     const base = slot << FRAME_SHIFT

@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { Storage } from '../journal/storage.ts'
 import { DATA_START, FRAME_SIZE, PAGE_SIZE } from '../limits.ts'
-import { verifyHeader } from './frame-file.ts'
-import { H_BLOB, H_CRC, H_DEAD, H_EPOCH, H_LEAVES, H_PAGE_CRCS, H_ROOT, H_SEQ, H_SLACK, H_USED } from './layout.ts'
+import { FRAMES, verifyHeader } from './frame-file.ts'
+import { H_BLOB, H_CRC, H_DEAD, H_EPOCH, H_LEAVES, H_PAGE_CRCS, H_ROOT, H_SLACK, H_USED } from './layout.ts'
 import { Pool } from './pool.ts'
 import { createEngineShared } from './shared.ts'
 import { measureSubtree } from './walker/clone.ts'
@@ -29,7 +29,7 @@ export class SalvageFrames {
   /** `fd` is -1 when there is no such file. */
   constructor(storage: Storage, directory: string) {
     this.#storage = storage
-    this.#fd = openOrAbsent(storage, join(directory, 'frames.dat'))
+    this.#fd = openOrAbsent(storage, join(directory, FRAMES))
   }
 
   close(): void {
@@ -121,7 +121,7 @@ export class SalvageFrames {
       const length = this.#readPages(slot, PAGE_SIZE)
       const blob = u32[H_BLOB >> 2]
       if (length < PAGE_SIZE || verifyHeader(u8.subarray(0, PAGE_SIZE), length, blob) !== '') continue
-      const seq = u32[H_SEQ >> 2] + u32[(H_SEQ >> 2) + 1] * 4294967296
+      const seq = this.pool.seqAt(0)
       const epoch = u32[H_EPOCH >> 2]
       const other = newest.get(blob)
       if (other !== undefined && (other.seq > seq || (other.seq === seq && other.epoch > epoch))) continue

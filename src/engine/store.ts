@@ -16,9 +16,10 @@ import { hostStorage, type Storage } from '../journal/storage.ts'
 import { FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
 import { Apply } from './apply.ts'
 import { attachStore, framesOf, type StoreHandle, WAL } from './attach.ts'
+import { FRAMES } from './frame-file.ts'
 import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
-import { createManifest, hasManifest, type ManifestState, readManifest, settleManifest } from './manifest.ts'
+import { createManifest, hasManifest, MANIFEST, type ManifestState, readManifest, settleManifest } from './manifest.ts'
 import { hostError, Pool } from './pool.ts'
 import { createScratch, type FrameStorage, type Scratch } from './scratch.ts'
 import {
@@ -71,7 +72,6 @@ export interface Store {
   close(): void
 }
 
-const FRAMES = 'frames.dat'
 /** What a first open that was cut short may leave in a directory that is no store yet. */
 const LEFTOVERS = ['lock', 'manifest.new', 'holtfs.log']
 
@@ -270,10 +270,10 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
   }
   const foreign = readdirSync(directory).filter(name => !LEFTOVERS.includes(name))
   if (readOnly && foreign.length === 0) throw new HoltError('HOLT_NOT_A_STORE', `${directory} holds no store`)
-  if (foreign.includes(FRAMES) && !foreign.includes('manifest')) {
-    throw new HoltError('HOLT_CORRUPT_MANIFEST', `${join(directory, 'manifest')} is missing: ${ADVICE}`)
+  if (foreign.includes(FRAMES) && !foreign.includes(MANIFEST)) {
+    throw new HoltError('HOLT_CORRUPT_MANIFEST', `${join(directory, MANIFEST)} is missing: ${ADVICE}`)
   }
-  if (foreign.length > 0 && !foreign.includes('manifest')) {
+  if (foreign.length > 0 && !foreign.includes(MANIFEST)) {
     throw new HoltError('HOLT_NOT_A_STORE', `${directory} is not empty and not a store: name another directory`)
   }
   checkEntries(directory)

@@ -12,6 +12,7 @@ import { XattrReport } from './check-xattrs.ts'
 import type { CounterBounds } from './counters.ts'
 import { readCounterBounds } from './counters.ts'
 import type { DataFiles } from './data-files.ts'
+import { quoted } from './describe-keys.ts'
 import { Dirent } from './dirent.ts'
 import { DATA_FILE, DATA_INLINE, DT_DIR, InodeRecord, S_IFDIR } from './inode.ts'
 import {
@@ -201,7 +202,7 @@ class VolumeCheck {
     const { key, keyLength } = this.#cursor
     const own = record.bytes.subarray(record.nameAt, record.nameAt + record.nameLength)
     if (own.length === keyLength - nameAt && equal(own, key.subarray(nameAt), own.length)) return
-    this.#problem('DIRECTORY_NAME', `the inode's own name is ${JSON.stringify(text(own))}`, ino, true)
+    this.#problem('DIRECTORY_NAME', `the inode's own name is ${quoted(own)}`, ino, true)
   }
 
   #checkInline(): void {

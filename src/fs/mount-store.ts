@@ -7,6 +7,7 @@ import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import createDebug from 'debug'
+import { MANIFEST } from '../engine/manifest.ts'
 import { openStore } from '../engine/store.ts'
 import type { HeldLock } from '../engine/store-lock.ts'
 import { HoltError } from '../errors.ts'
@@ -85,7 +86,7 @@ export async function mountStore(given: MountStoreOptions): Promise<void> {
 export async function serveStore(options: MountStoreOptions, supervised?: SupervisedMount): Promise<void> {
   const { readOnly, workers, durability, poolBytes } = options
   const generation = supervised?.generation ?? 0
-  const isNew = !existsSync(join(options.store, 'manifest'))
+  const isNew = !existsSync(join(options.store, MANIFEST))
   const store = openStore(options.store, {
     durability,
     poolBytes,

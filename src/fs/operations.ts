@@ -34,6 +34,23 @@ export interface AttributeChange {
   ctimeNs: number
 }
 
+/** A change of nothing, to be filled in. */
+export function noChange(): AttributeChange {
+  return {
+    valid: 0,
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    size: 0,
+    atime: 0,
+    atimeNs: 0,
+    mtime: 0,
+    mtimeNs: 0,
+    ctime: 0,
+    ctimeNs: 0,
+  }
+}
+
 /** Bits of {@link AttributeChange.valid}, numbered as FATTR_* of the FUSE protocol. */
 export const SET_MODE = 1 << 0
 export const SET_UID = 1 << 1

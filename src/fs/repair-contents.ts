@@ -6,6 +6,7 @@
 import { MAX_INLINE, MAX_PATH, MAX_VALUE } from '../limits.ts'
 import { isValidAcl, modeOfAcl } from './acl.ts'
 import type { DataFiles } from './data-files.ts'
+import { quoted } from './describe-keys.ts'
 import { DATA_FILE, DATA_INLINE, S_IFLNK, S_IFREG, XATTR_ACCESS, XATTR_ANY, XATTR_DEFAULT } from './inode.ts'
 import {
   ALL_INLINE,
@@ -211,7 +212,7 @@ export class RepairContents {
         state.tell({
           code: 'LOST_ATTRIBUTE',
           ino,
-          message: `${JSON.stringify(Buffer.from(name).toString('utf8'))} is damaged`,
+          message: `${quoted(name)} is damaged`,
         })
         return
       }

@@ -190,7 +190,7 @@ class Supervisor {
       'HOLT_MOUNT',
       why === undefined
         ? `stopped by ${this.#stopping} before the mount was ready`
-        : /^(was|ended) /.test(why)
+        : isBare(why)
           ? `the server ${why} at once`
           : why,
     )
@@ -245,8 +245,12 @@ function memory(): number {
 }
 
 function is({ pid, how }: ServerEnd): string {
-  const words = how.startsWith('was ') || how.startsWith('ended ') ? how : `ended: ${how}`
-  return `the server (process ${pid}) ${words}`
+  return `the server (process ${pid}) ${isBare(how) ? how : `ended: ${how}`}`
+}
+
+/** Whether nothing is known but that it has ended: no words of its own. */
+function isBare(how: string): boolean {
+  return /^(was|ended) /.test(how)
 }
 
 function log(line: string): void {

@@ -13,6 +13,7 @@ import {
   type AttributeChange,
   type Caller,
   type FilesystemStatistics,
+  noChange,
   type Operations,
   SET_ATIME,
   SET_GID,
@@ -47,19 +48,7 @@ export class Adapter {
   readonly #view = new DataView(this.#attr.buffer)
   readonly #target = new Uint8Array(MAX_PATH)
   readonly #files = new OpenFiles()
-  readonly #change: AttributeChange = {
-    valid: 0,
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    atime: 0,
-    atimeNs: 0,
-    mtime: 0,
-    mtimeNs: 0,
-    ctime: 0,
-    ctimeNs: 0,
-  }
+  readonly #change: AttributeChange = noChange()
   readonly #statistics: FilesystemStatistics = {
     blockSize: 0,
     blocks: 0,

@@ -5,6 +5,7 @@
 import { MAX_NAME } from '../../limits.ts'
 import type { AttributeChange, Caller } from '../operations.ts'
 import {
+  noChange,
   SET_ATIME,
   SET_ATIME_NOW,
   SET_CTIME,
@@ -25,19 +26,7 @@ export class Request {
   readonly bytes: Buffer
   readonly #words: Uint32Array
   readonly caller: Caller = { uid: 0, gid: 0, pid: 0, umask: 0, killsPrivileges: false, tookPrivilegesOf: 0 }
-  readonly change: AttributeChange = {
-    valid: 0,
-    mode: 0,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    atime: 0,
-    atimeNs: 0,
-    mtime: 0,
-    mtimeNs: 0,
-    ctime: 0,
-    ctimeNs: 0,
-  }
+  readonly change: AttributeChange = noChange()
   length = 0
   opcode = 0
   /** The inode that the request is about; the parent directory for requests that carry a name. */
