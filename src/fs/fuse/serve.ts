@@ -9,6 +9,7 @@ import createDebug from 'debug'
 import { HoltError } from '../../errors.ts'
 import { koffi } from '../../journal/c-library.ts'
 import { startThread } from '../../thread.ts'
+import { createPollFlag } from './awake.ts'
 import { GATE_OPEN, GATE_SHUT } from './channel.ts'
 import { run } from './command.ts'
 import { raiseReadAhead } from './connection.ts'
@@ -91,6 +92,7 @@ class Server {
   /** For a user who is not root, fusermount3 opens the device as it mounts. */
   #fd: number | undefined
   readonly #gate = new Int32Array(new SharedArrayBuffer(4))
+  readonly #polling = createPollFlag()
   readonly #workers = new Set<Worker>()
   readonly #attached = new Milestone()
   readonly #agreed = new Milestone()
@@ -167,6 +169,7 @@ class Server {
       worker,
       timeouts,
       gate: this.#gate,
+      polling: this.#polling,
       counters,
       connection: supervision?.connection,
       resent: supervision && { notes: supervision.notes, refused: supervision.refused },

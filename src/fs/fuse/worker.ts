@@ -8,6 +8,7 @@ import { constants } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Operations } from '../operations.ts'
 import type { Connection } from '../receipts.ts'
+import { Awake } from './awake.ts'
 import { GATE_CLOSED, receive, send } from './channel.ts'
 import { Dispatcher } from './dispatch.ts'
 import { firstNumber, InHandNotes } from './in-hand.ts'
@@ -31,6 +32,8 @@ export interface WorkerInput {
   worker: number
   timeouts: Timeouts
   gate: Int32Array<SharedArrayBuffer>
+  /** From createPollFlag(). */
+  polling: Int32Array<SharedArrayBuffer>
   counters: Int32Array<SharedArrayBuffer>
   /** See Connection.id; undefined when the mount ends with this process. */
   connection: number | undefined
@@ -55,7 +58,9 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
   const reply = new Reply(input.timeouts)
   const dispatcher = new Dispatcher(operations, request, reply)
   const notes = resent && new InHandNotes(resent.notes, input.worker)
+  const awake = new Awake(fd, input.polling)
   while (receive(fd, request, gate)) {
+    awake.received()
     counters[row + Math.min(request.opcode, OPCODES - 1)]++
     if (request.opcode === FUSE_INIT) {
       const { agreed, length, error, resends } = negotiate(request, reply)
@@ -76,6 +81,7 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
       if (length !== 0) send(fd, reply.bytes, length)
       if (isResent) notes.end()
     }
+    awake.wait()
   }
 }
 
