@@ -201,3 +201,18 @@ for (const [form, run] of Object.entries(forms)) {
     tree.close()
   })
 }
+
+test('a scan that has read to the end goes on when what follows is below another frame by then', t => {
+  const tree = openTree(undefined, SMALL)
+  const value = Buffer.alloc(59_000)
+  for (let i = 0; i < 6; i++) tree.put(`d/a/${i}`, value)
+  tree.put('d/b', value)
+  const seen: string[] = []
+  for (const { key } of tree.range({ prefix: 'd/', keysOnly: true })) {
+    seen.push(key!.toString())
+    // The batch holds all that is left. Now the frame is full, and `d/a/` gets one of its own.
+    if (seen.length === 6) for (let i = 0; tree.stats().counters.spillovers === 0; i++) tree.put(`x/${i}`, value)
+  }
+  t.deepEqual(seen, ['d/a/0', 'd/a/1', 'd/a/2', 'd/a/3', 'd/a/4', 'd/a/5', 'd/b'])
+  tree.close()
+})

@@ -158,6 +158,8 @@ export class Scan {
       if (outcome === PASSED) {
         this.#aim(walk.path, PATH_START, walk.pendingDepth, AFTER_ALL_BELOW)
         this.#isPlaced = true
+        // An earlier batch may have been the last one, and was not believed to its end.
+        this.#isLast = false
         attempt = 0
       } else if (outcome !== CONFLICT && walk.unchanged() && (batch.count > 0 || outcome !== END || !walk.mayLack())) {
         this.#isPlaced = true
