@@ -9,7 +9,6 @@ import createDebug from 'debug'
 import { HoltError } from '../../errors.ts'
 import { koffi } from '../../journal/c-library.ts'
 import { startThread } from '../../thread.ts'
-import { createPollFlag } from './awake.ts'
 import { GATE_OPEN, GATE_SHUT } from './channel.ts'
 import { run } from './command.ts'
 import { raiseReadAhead } from './connection.ts'
@@ -17,6 +16,7 @@ import { createRequestCounters } from './counters.ts'
 import { attach, attachAsUser, checkMountPoint, isRoot, openDevice, unmount, unmountNow } from './mount.ts'
 import { findMount, MOUNT_TYPE, mountPointPath } from './mount-table.ts'
 import { TIMEOUTS, type Timeouts } from './reply.ts'
+import { createTurns, endTurns } from './turn.ts'
 import type { WorkerInput, WorkerReport, WorkerStart } from './worker.ts'
 
 const debug = createDebug('holtfs:fuse')
@@ -92,7 +92,7 @@ class Server {
   /** For a user who is not root, fusermount3 opens the device as it mounts. */
   #fd: number | undefined
   readonly #gate = new Int32Array(new SharedArrayBuffer(4))
-  readonly #polling = createPollFlag()
+  readonly #turns = createTurns()
   readonly #workers = new Set<Worker>()
   readonly #attached = new Milestone()
   readonly #agreed = new Milestone()
@@ -169,7 +169,7 @@ class Server {
       worker,
       timeouts,
       gate: this.#gate,
-      polling: this.#polling,
+      turns: this.#turns,
       counters,
       connection: supervision?.connection,
       resent: supervision && { notes: supervision.notes, refused: supervision.refused },
@@ -261,6 +261,7 @@ class Server {
   #releaseNow(): void {
     Atomics.store(this.#gate, 0, GATE_SHUT)
     Atomics.notify(this.#gate, 0)
+    endTurns(this.#turns)
     const there = findMount(this.#mountpoint)
     const ours = there?.type === MOUNT_TYPE && there.source === this.#options.name
     if (ours) unmountNow(this.#mountpoint, { abort: true })

@@ -8,7 +8,6 @@ import { constants } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Operations } from '../operations.ts'
 import type { Connection } from '../receipts.ts'
-import { Awake } from './awake.ts'
 import { GATE_CLOSED, receive, send } from './channel.ts'
 import { Dispatcher } from './dispatch.ts'
 import { firstNumber, InHandNotes } from './in-hand.ts'
@@ -17,6 +16,7 @@ import { outdateAttributes } from './notify.ts'
 import { Reply, type Timeouts } from './reply.ts'
 import { Request } from './request.ts'
 import { makeResident } from './resident.ts'
+import { endTurns, Turn } from './turn.ts'
 import { FUSE_INIT, OPCODES, UNIQUE_RESENT } from './wire.ts'
 
 /** What a worker is made with. */
@@ -32,8 +32,8 @@ export interface WorkerInput {
   worker: number
   timeouts: Timeouts
   gate: Int32Array<SharedArrayBuffer>
-  /** From createPollFlag(). */
-  polling: Int32Array<SharedArrayBuffer>
+  /** From createTurns(). */
+  turns: Int32Array<SharedArrayBuffer>
   counters: Int32Array<SharedArrayBuffer>
   /** See Connection.id; undefined when the mount ends with this process. */
   connection: number | undefined
@@ -58,9 +58,11 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
   const reply = new Reply(input.timeouts)
   const dispatcher = new Dispatcher(operations, request, reply)
   const notes = resent && new InHandNotes(resent.notes, input.worker)
-  const awake = new Awake(fd, input.polling)
-  while (receive(fd, request, gate)) {
-    awake.received()
+  const turn = new Turn(fd, input.turns)
+  for (;;) {
+    turn.wait()
+    if (!receive(fd, request, gate)) break
+    turn.received()
     counters[row + Math.min(request.opcode, OPCODES - 1)]++
     if (request.opcode === FUSE_INIT) {
       const { agreed, length, error, resends } = negotiate(request, reply)
@@ -81,8 +83,8 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
       if (length !== 0) send(fd, reply.bytes, length)
       if (isResent) notes.end()
     }
-    awake.wait()
   }
+  endTurns(input.turns)
 }
 
 const { module } = workerData as WorkerStart
