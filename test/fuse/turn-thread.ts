@@ -10,7 +10,7 @@ const turn = new Turn(requests, turns)
 do {
   turn.wait()
   readSync(requests, byte)
-  turn.received()
+  turn.received(byte[0])
   const until = byte[0] === LONG ? performance.now() + 1 : 0
   while (performance.now() < until);
   writeSync(replies, byte)

@@ -3,12 +3,21 @@
  * several times as much as to serve it. So (leader/followers, Schmidt et al. 2000, with as few leaders as the load needs):
  *
  * - A worker that comes back while another one waits at the device parks on a futex, where the kernel does not wake it in vain. It is
- *   called when requests have to wait: most were there already when a worker came back for them, or one was served for long.
+ *   called when requests have to wait: most were there already when a worker came back for them, or one is or was served for long.
  * - A worker that waits at the device polls it before it sleeps in read(2), when the last request came soon enough for that to
  *   pay (the rule of KVM's halt polling). One at a time does, none where there is one core.
  */
 import { availableParallelism } from 'node:os'
 import { koffi } from '../../journal/c-library.ts'
+import {
+  FUSE_COPY_FILE_RANGE,
+  FUSE_COPY_FILE_RANGE_64,
+  FUSE_FALLOCATE,
+  FUSE_FSYNC,
+  FUSE_FSYNCDIR,
+  FUSE_SYNCFS,
+  OPCODES,
+} from './wire.ts'
 
 /** Milliseconds for which a worker polls, and within which the last request must have come for it to do so. */
 const SOON = 0.1
@@ -25,6 +34,11 @@ const LONG = 1
 /** Milliseconds after a call in which nobody parks. */
 const CALLED = 20
 const POLLIN = 1
+
+/** 1 for requests that may wait for a disk for long, by opcode. */
+const MAY_LAST = new Uint8Array(OPCODES)
+for (const opcode of [FUSE_FSYNC, FUSE_FSYNCDIR, FUSE_SYNCFS, FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE])
+  MAY_LAST[opcode] = 1
 
 /** Shared by the workers of a mount: how many wait at the device, are parked; one may leave the park; when it was called. */
 const AT_DEVICE = 0
@@ -85,14 +99,14 @@ export class Turn {
     if (end > now + SOON + PREEMPTED) this.#yieldsUntil = end + YIELDED
   }
 
-  /** A request has come. */
-  received(): void {
+  /** A request has come, and is about to be served. */
+  received(opcode: number): void {
     Atomics.sub(this.#turns, AT_DEVICE, 1)
     this.#receivedAt = performance.now()
     const waited = this.#receivedAt - this.#since
     this.#comesSoon = waited < SOON
     this.#crowd = waited < AT_ONCE ? this.#crowd + 1 : Math.max(0, this.#crowd - 1)
-    if (this.#crowd < CROWD) return
+    if (this.#crowd < CROWD && MAY_LAST[opcode] !== 1) return
     this.#crowd = 0
     this.#call()
   }

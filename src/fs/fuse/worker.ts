@@ -62,7 +62,7 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
   for (;;) {
     turn.wait()
     if (!receive(fd, request, gate)) break
-    turn.received()
+    turn.received(request.opcode)
     counters[row + Math.min(request.opcode, OPCODES - 1)]++
     if (request.opcode === FUSE_INIT) {
       const { agreed, length, error, resends } = negotiate(request, reply)
