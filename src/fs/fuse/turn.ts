@@ -37,8 +37,16 @@ const POLLIN = 1
 
 /** 1 for requests that may wait for a disk for long, by opcode. */
 const MAY_LAST = new Uint8Array(OPCODES)
-for (const opcode of [FUSE_FSYNC, FUSE_FSYNCDIR, FUSE_SYNCFS, FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE])
+for (const opcode of [
+  FUSE_FSYNC,
+  FUSE_FSYNCDIR,
+  FUSE_SYNCFS,
+  FUSE_FALLOCATE,
+  FUSE_COPY_FILE_RANGE,
+  FUSE_COPY_FILE_RANGE_64,
+]) {
   MAY_LAST[opcode] = 1
+}
 
 /** Shared by the workers of a mount: how many wait at the device, are parked; one may leave the park; when it was called. */
 const AT_DEVICE = 0
