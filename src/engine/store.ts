@@ -11,6 +11,7 @@ import { dirname, join, resolve } from 'node:path'
 import { ADVICE, HoltError } from '../errors.ts'
 import { type Durability, Journal } from '../journal/journal.ts'
 import { replay } from '../journal/replay.ts'
+import { listSegments } from '../journal/segments.ts'
 import { createJournalShared } from '../journal/shared.ts'
 import { hostStorage, type Storage } from '../journal/storage.ts'
 import { FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
@@ -162,7 +163,7 @@ class FileStore implements Store {
     if (handle.readOnly) handle.scratch = atHost('cannot make a temporary file', () => scratchFor(storage, manifest))
     const wal = join(directory, WAL)
     // Closing deletes the log once the manifest is durable.
-    let isSettled = handle.readOnly || (manifest.hasNoLog && storage.list(wal).length === 0)
+    let isSettled = handle.readOnly || (manifest.hasNoLog && listSegments(storage, wal).length === 0)
     // Before the first frame goes to a slot that the manifest calls free; but a store that is refused stays as it is.
     const settle = () => {
       if (isSettled) return

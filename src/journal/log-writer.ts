@@ -148,8 +148,8 @@ export abstract class LogWriter {
   protected nextSegment(first: number): number {
     const previous = this.words[DESCRIPTOR]
     try {
-      if (previous < 0) this.#prepareFirst(first)
-      this.words[DESCRIPTOR] = createSegment(this.storage, this.#directory, first, this.words[SALT] >>> 0)
+      const replaces = previous < 0 && this.#prepareFirst(first)
+      this.words[DESCRIPTOR] = createSegment(this.storage, this.#directory, first, this.words[SALT] >>> 0, replaces)
     } catch (error) {
       if (error instanceof HoltError) throw error
       throw this.failure('begin a segment of', error)
@@ -158,8 +158,12 @@ export abstract class LogWriter {
     return previous
   }
 
-  /** Before the first segment of this run: its directory, and the end of what earlier runs left, are durable (I21, I22). */
-  #prepareFirst(first: number): void {
+  /**
+   * Before the first segment of this run: its directory, and the end of what earlier runs left, are durable (I21, I22). Returns
+   * whether one without records is there by that name; it is not written to, as its directory entry may have been lost with a
+   * failed sync of an earlier run.
+   */
+  #prepareFirst(first: number): boolean {
     const segments = listSegments(this.storage, this.#directory)
     if (segments.some(segment => segment.first > first)) {
       throw new HoltError('HOLT_INVALID', `${this.#directory} holds records after ${first - 1}`)
@@ -169,9 +173,7 @@ export abstract class LogWriter {
       this.storage.syncDirectory(dirname(this.#directory))
     }
     this.#settleEarlier()
-    // One without records is there by that name: its directory entry may have been lost with a failed sync of an earlier run.
-    if (segments.some(segment => segment.first === first))
-      this.storage.unlink(join(this.#directory, segmentName(first)))
+    return segments.some(segment => segment.first === first)
   }
 
   /**

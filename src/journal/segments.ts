@@ -17,6 +17,8 @@ const AT_SALT = 12
 const AT_FIRST = 16
 const AT_CRC = 28
 const NAME = /^[0-9a-f]{16}\.wal$/
+/** The name of a segment until it takes the place of another one. */
+const FRESH = 'new.wal'
 
 export interface Segment {
   name: string
@@ -38,10 +40,17 @@ export function listSegments(storage: Storage, directory: string): Segment[] {
 }
 
 /**
- * Creates the segment, or overwrites one that holds no record; header and directory entry are durable on return.
- * Returns the descriptor; throws the host's error.
+ * Creates the segment; header and directory entry are durable on return. With `replaces`, one without records is there by that name,
+ * and at every moment either of the two is: a power cut must not leave a log without a segment. Returns the descriptor; throws the
+ * host's error.
  */
-export function createSegment(storage: Storage, directory: string, first: number, salt: number): number {
+export function createSegment(
+  storage: Storage,
+  directory: string,
+  first: number,
+  salt: number,
+  replaces: boolean,
+): number {
   const header = new Uint8Array(SEGMENT_HEADER)
   const view = new DataView(header.buffer)
   view.setUint32(0, MAGIC_LO, true)
@@ -51,13 +60,14 @@ export function createSegment(storage: Storage, directory: string, first: number
   view.setUint32(AT_FIRST, first % 4294967296, true)
   view.setUint32(AT_FIRST + 4, Math.floor(first / 4294967296), true)
   view.setUint32(AT_CRC, crc32(header.subarray(0, AT_CRC)), true)
-  const fd = storage.open(join(directory, segmentName(first)), constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC)
+  const path = join(directory, segmentName(first))
+  const madeAt = replaces ? join(directory, FRESH) : path
+  const fd = storage.open(madeAt, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC)
   try {
     storage.write(fd, header, 0, SEGMENT_HEADER, 0)
-    settled(() => {
-      storage.datasync(fd)
-      storage.syncDirectory(directory)
-    })
+    settled(() => storage.datasync(fd))
+    if (replaces) storage.rename(madeAt, path)
+    settled(() => storage.syncDirectory(directory))
   } catch (error) {
     storage.close(fd)
     throw error
