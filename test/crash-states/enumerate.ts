@@ -41,7 +41,7 @@ interface Cut {
 
 /** Moments before each event that changes the medium, and at the end. What is not known to it yet counts as pending. */
 function* cuts(recording: Recording, ignores: (event: MediumEvent) => boolean): Generator<Cut> {
-  const medium = new Medium(recording.image, recording.sectors)
+  const medium = new Medium(recording.directory, recording.image, recording.sectors)
   let { done } = recording
   for (const [at, event] of recording.events.entries()) {
     if (event.kind !== 'mark' && !ignores(event)) yield { at, medium, done }

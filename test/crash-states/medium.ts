@@ -10,7 +10,7 @@
  * do not show.
  */
 import { createHash } from 'node:crypto'
-import { dirname } from 'node:path'
+import { dirname, relative } from 'node:path'
 import type { DataEvent, MediumEvent, NameEvent } from './memory-storage.ts'
 import { type Directory, type FileImage, type Image, SECTOR, type Sectors } from './sectors.ts'
 
@@ -39,6 +39,7 @@ interface MediumFile {
 }
 
 export class Medium {
+  readonly #directory: string
   readonly #sectors: Sectors
   readonly #files = new Map<number, MediumFile>()
   #names = new Map<string, number | Directory>()
@@ -46,7 +47,9 @@ export class Medium {
   /** Files with pending changes. */
   readonly #dirty = new Set<number>()
 
-  constructor(image: Image, sectors: Sectors) {
+  /** `directory` is that of the store. */
+  constructor(directory: string, image: Image, sectors: Sectors) {
+    this.#directory = directory
     this.#sectors = sectors
     for (const [number, { ids, size }] of image.files)
       this.#files.set(number, { ids, size, pending: [], hash: undefined })
@@ -69,7 +72,7 @@ export class Medium {
     return all.sort((a, b) => a.at - b.at)
   }
 
-  /** The medium as `choice` has it, and what identifies it. */
+  /** The medium as `choice` has it, and a hash of its bytes and names: the same wherever the store is, and whatever was asked for before. */
   image(choice: Choice): { image: Image; hash: string } {
     const names = new Map(this.#names)
     for (const change of this.#changes) if (choice.keeps(change)) applyNames(change, names)
@@ -80,17 +83,17 @@ export class Medium {
       const node = names.get(path)!
       if (!hasParents(path, names)) continue
       kept.set(path, node)
-      total.update(path)
+      total.update(relative(this.#directory, path))
       if (node === 'directory') continue
       const file = this.#file(node)
       if (file.pending.length === 0) {
         files.set(node, file)
-        file.hash ??= hashOf(file)
+        file.hash ??= hashOf(file, this.#sectors)
         total.update(file.hash)
       } else {
         const image = files.get(node) ?? this.#chosen(node, file, choice)
         files.set(node, image)
-        total.update(hashOf(image))
+        total.update(hashOf(image, this.#sectors))
       }
     }
     return { image: { sectors: this.#sectors, files, names: kept }, hash: total.digest('hex') }
@@ -174,10 +177,8 @@ function hasParents(path: string, names: Map<string, number | Directory>): boole
   return true
 }
 
-function hashOf(file: FileImage): string {
-  const { buffer, byteOffset, byteLength } = file.ids
-  return createHash('sha1')
-    .update(`${file.size}:`)
-    .update(new Uint8Array(buffer, byteOffset, byteLength))
-    .digest('hex')
+function hashOf({ ids, size }: FileImage, sectors: Sectors): string {
+  const hashes = new Uint32Array(2 * ids.length)
+  for (let i = 0; i < ids.length; i++) sectors.hash(ids[i], hashes, 2 * i)
+  return createHash('sha1').update(`${size}:`).update(new Uint8Array(hashes.buffer)).digest('hex')
 }

@@ -87,7 +87,7 @@ export function record(name: string, seed: number, directory: string): Recording
       const storage = new MemoryStorage(image, { notes: true })
       open(storage, SMALL_POOL).end()
       prepare(storage, directory)
-      image = everythingOf(image, storage)
+      image = everythingOf(directory, image, storage)
     }
     const storage = new MemoryStorage(image, { notes: true, mapping })
     const random = seededRandom(seed)
@@ -149,8 +149,8 @@ function emptyMedium(directory: string): Image {
 }
 
 /** What is in a storage, as if all of it were synced. */
-function everythingOf(image: Image, storage: MemoryStorage): Image {
-  const medium = new Medium(image, storage.sectors)
+function everythingOf(directory: string, image: Image, storage: MemoryStorage): Image {
+  const medium = new Medium(directory, image, storage.sectors)
   storage.events.forEach((event, at) => {
     medium.take(event, at)
   })

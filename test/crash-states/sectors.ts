@@ -2,6 +2,7 @@
  * Sectors of 512 bytes, each kept once and known by a number, so that a state of the medium is arrays of numbers: cheap
  * to make, to compare and to hash. A table may stand on another one that does not change any more.
  */
+import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 export const SECTOR = 512
@@ -12,6 +13,8 @@ export class Sectors {
   readonly #below: Sectors | undefined
   readonly #first: number
   readonly #bytes: Uint8Array[] = []
+  /** Two words of each sector's hash. */
+  readonly #hashes: number[] = []
   readonly #numbers = new Map<number, number[]>()
   readonly #scratch = new Uint8Array(SECTOR)
 
@@ -30,6 +33,16 @@ export class Sectors {
     return number < this.#first ? (this.#below as Sectors).bytes(number) : this.#bytes[number - this.#first]
   }
 
+  /** Puts two words into `target[at..]` that identify the bytes of a sector, whatever number they have. */
+  hash(number: number, target: Uint32Array, at: number): void {
+    if (number < this.#first) {
+      ;(this.#below as Sectors).hash(number, target, at)
+      return
+    }
+    target[at] = this.#hashes[2 * (number - this.#first)]
+    target[at + 1] = this.#hashes[2 * (number - this.#first) + 1]
+  }
+
   /** The number of the sector that begins with `length` bytes of `source`, the rest being zeros. */
   number(source: Uint8Array, at: number, length: number): number {
     const sector = this.#scratch.fill(0, length)
@@ -39,6 +52,8 @@ export class Sectors {
     if (found >= 0) return found
     const number = this.end
     this.#bytes.push(sector.slice())
+    const hash = createHash('sha1').update(sector).digest()
+    this.#hashes.push(hash.readUInt32LE(0), hash.readUInt32LE(4))
     const same = this.#numbers.get(sum)
     if (same === undefined) this.#numbers.set(sum, [number])
     else same.push(number)
