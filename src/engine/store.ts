@@ -306,7 +306,8 @@ function openFrames(storage: Storage, directory: string, mayBeNew: boolean, read
   }
   if (readOnly) return fresh ? -1 : storage.open(join(directory, FRAMES), constants.O_RDONLY)
   const fd = storage.open(join(directory, FRAMES), constants.O_RDWR | constants.O_CREAT)
-  if (fresh) storage.syncDirectory(directory)
+  // A checkpoint may need the name. If frames.dat is there already, whoever made it may have been killed before this.
+  if (mayBeNew) storage.syncDirectory(directory)
   return fd
 }
 

@@ -125,6 +125,23 @@ export class MemoryStorage implements Storage {
   kill(end: () => void): void {
     this.note()
     this.isDead = true
+    this.#die(end)
+  }
+
+  /** The process dies in `work`, as it comes to its n-th such call. */
+  killAt(call: string, nth: number, work: () => void): void {
+    let left = nth
+    this.before = called => {
+      if (called !== call || --left > 0) return
+      this.note()
+      this.isDead = true
+      throw failure('EDEAD', call)
+    }
+    this.#die(work)
+    this.before = () => {}
+  }
+
+  #die(end: () => void): void {
     try {
       end()
     } catch (error) {

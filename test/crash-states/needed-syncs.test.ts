@@ -9,6 +9,7 @@ import { neededSyncs } from './needed-syncs.ts'
 const SYNCS: [line: string, workload: string][] = [
   ['journal/segments.ts', 'records.mapped'],
   ['journal/log-writer.ts', 'lives.mapped'],
+  ['engine/store.ts', 'no-records.mapped'],
   ['engine/frame-file.ts', 'spillover.sync-written'],
   ['engine/manifest.ts', 'manifest-snapshot.sync-written'],
   ['fs/data-files.ts', 'truncate-and-extend.mapped'],

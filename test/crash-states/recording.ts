@@ -94,6 +94,7 @@ export function record(name: string, seed: number, directory: string): Recording
     const { events, sectors } = storage
     const recording = { name, seed, directory, image, sectors, events, done: tree === undefined ? 1 : 0, open }
     if (tree !== undefined) {
+      if (tree.killedMaker !== undefined) storage.killAt(...tree.killedMaker, () => open(storage, SMALL_POOL))
       const work = new TreeWork(directory, storage, options, random)
       tree.run(work)
       work.end()

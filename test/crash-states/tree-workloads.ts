@@ -15,6 +15,8 @@ export interface TreeWorkload {
   run(work: TreeWork): void
   /** Bytes of log after which a segment is closed. */
   segmentBytes?: number
+  /** Before the workload somebody makes the store, and dies as he comes to the n-th such call. */
+  killedMaker?: [call: string, nth: number]
   /** Done to the empty store before anything is noted. */
   prepare?(storage: MemoryStorage, directory: string): void
 }
@@ -220,6 +222,26 @@ export const TREE_WORKLOADS: Record<string, TreeWorkload> = {
       work.checkpoint()
       work.reopen()
       work.delete('a/0')
+    },
+  },
+  'no-records': {
+    run(work) {
+      work.checkpoint()
+      work.reopen()
+      work.checkpoint()
+      work.put('a', 100)
+      work.reopen()
+      work.checkpoint()
+    },
+  },
+  'no-records-after-a-kill': {
+    killedMaker: ['syncDirectory', 2],
+    run(work) {
+      work.checkpoint()
+      work.put('a', 100)
+      work.delete('a')
+      work.checkpoint()
+      work.put('b', 700)
     },
   },
   'random-records': {
