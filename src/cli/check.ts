@@ -15,7 +15,7 @@ import { DataFiles } from '../fs/data-files.ts'
 import { describeKeys } from '../fs/describe-keys.ts'
 import { NS_INODE, NUMBER_KEY, numberKey, ROOT_INO } from '../fs/keys.ts'
 import type { Metadata } from '../fs/metadata.ts'
-import { type RepairSummary, repairStore } from '../fs/repair-store.ts'
+import { isRepairUnfinished, type RepairSummary, repairStore } from '../fs/repair-store.ts'
 import { createFsShared } from '../fs/shared.ts'
 import { hostStorage } from '../journal/storage.ts'
 import { printable } from './printable.ts'
@@ -106,6 +106,11 @@ export function checkStore(directory: string, progress = new Progress(false)): C
     report.problems.push({ code: error.code, message: error.message })
   } finally {
     store?.close()
+  }
+  // Files of the repaired store may have a second name in what is left, and are not read as long as they have.
+  if (report.problems.length === 0 && isRepairUnfinished(directory)) {
+    const message = `an earlier repair was cut short and has left ${directory}.repairing: --repair removes it`
+    report.problems.push({ code: 'REPAIR_UNFINISHED', message })
   }
   report.clean = report.problems.length === 0
   return report

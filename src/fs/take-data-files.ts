@@ -3,10 +3,11 @@
  * each has its own from then on; or, when the damaged store goes anyway, the files themselves, under a second name until
  * then. Holes stay holes.
  */
-import { constants, copyFileSync, linkSync, lstatSync, mkdirSync, rmSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { join } from 'node:path'
 import type { Storage } from '../journal/storage.ts'
 import { isUnsupported } from './errno.ts'
+import type { RepairHost } from './repair-host.ts'
 
 /** Bytes copied at a time where the host does not copy by itself. */
 const PIECE = 1 << 20
@@ -16,23 +17,24 @@ const PIECE = 1 << 20
  * files are done. Throws the host's error.
  */
 export function takeDataFiles(
-  storage: Storage,
+  host: RepairHost,
   from: string,
   to: string,
   link: boolean,
   report: (files: number) => void,
 ): void {
-  const folders = storage.list(from).filter(name => lstatSync(join(from, name)).isDirectory())
+  const { storage } = host
+  const folders = storage.list(from).filter(name => host.isDirectory(join(from, name)))
   if (folders.length === 0) return
-  mkdirSync(to, { mode: 0o700 })
+  storage.mkdir(to)
   let files = 0
   for (const folder of folders) {
     const target = join(to, folder)
-    mkdirSync(target, { mode: 0o700 })
+    storage.mkdir(target)
     for (const name of storage.list(join(from, folder))) {
       const file = join(from, folder, name)
-      if (!lstatSync(file).isFile()) continue
-      if (!link || !attempt(() => linkSync(file, join(target, name)))) copyFile(storage, file, join(target, name))
+      if (!host.isFile(file)) continue
+      if (!link || !attempt(() => host.link(file, join(target, name)))) copyFile(host, file, join(target, name))
       report(++files)
     }
     storage.syncDirectory(target)
@@ -40,11 +42,10 @@ export function takeDataFiles(
   storage.syncDirectory(to)
 }
 
-function copyFile(storage: Storage, from: string, to: string): void {
-  // Sharing blocks is the host's matter: where it cannot, nothing is left behind.
-  if (!attempt(() => copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE))) {
-    rmSync(to, { force: true })
-  }
+function copyFile(host: RepairHost, from: string, to: string): void {
+  const { storage } = host
+  // Where the host cannot share blocks, the bytes are copied below.
+  attempt(() => host.clone(from, to))
   const target = storage.open(to, constants.O_RDWR | constants.O_CREAT)
   try {
     const source = storage.open(from, constants.O_RDONLY)

@@ -120,7 +120,10 @@ function showState(id: string, directory: string | undefined): number {
 }
 
 function described(event: MediumEvent): string {
-  if (event.kind === 'names') return event.changes.map(([path, now]) => `${path} is ${now ?? 'gone'}`).join(', ')
+  if (event.kind === 'names') {
+    const moved = event.moves.map(([from, to]) => `${from} is ${to}`)
+    return [...moved, ...event.changes.map(([path, now]) => `${path} is ${now ?? 'gone'}`)].join(', ')
+  }
   if (event.kind !== 'data') return event.kind
   const { file, first, ids, size, stored } = event
   return `file ${file}: ${ids.length} sectors from ${first}, ${size} bytes then${stored ? ', stored' : ''}`

@@ -12,6 +12,7 @@
 import { createHash } from 'node:crypto'
 import { dirname, relative } from 'node:path'
 import type { DataEvent, MediumEvent, NameEvent } from './memory-storage.ts'
+import { moveDirectories } from './moves.ts'
 import { type Directory, type FileImage, type Image, SECTOR, type Sectors } from './sectors.ts'
 
 /** Changes that are pending, oldest first; `at` is the number of the event. */
@@ -146,7 +147,7 @@ export class Medium {
 
   #syncDirectory(path: string): void {
     this.#changes = this.#changes.filter(change => {
-      const concerned = change.changes.some(([name]) => dirname(name) === path)
+      const concerned = namesOf(change).some(name => dirname(name) === path)
       if (concerned) applyNames(change, this.#names)
       return !concerned
     })
@@ -162,7 +163,12 @@ export class Medium {
   }
 }
 
+function namesOf({ changes, moves }: NameEvent): string[] {
+  return [...changes.map(([path]) => path), ...moves.flat()]
+}
+
 function applyNames(event: NameEvent, names: Map<string, number | Directory>): void {
+  moveDirectories(names, event.moves)
   for (const [path, node] of event.changes) {
     if (node === undefined) names.delete(path)
     else names.set(path, node)

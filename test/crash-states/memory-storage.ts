@@ -9,9 +9,11 @@
  */
 import { constants } from 'node:fs'
 import { basename, dirname } from 'node:path'
+import { crc32 } from 'node:zlib'
 import type { FileMapping, Storage } from '../../src/journal/storage.ts'
 import { callers } from './callers.ts'
 import { MemoryFile, type Touched } from './memory-file.ts'
+import { type Move, moveDirectories } from './moves.ts'
 import { type Directory, type Image, SECTOR, Sectors } from './sectors.ts'
 
 export interface DataEvent {
@@ -31,6 +33,8 @@ export interface DataEvent {
 export interface NameEvent {
   kind: 'names'
   changes: [path: string, now: number | Directory | undefined][]
+  /** Directories that get another name, before the rest of it. */
+  moves: readonly Move[]
 }
 
 /** `callers`: the lines of the source that the sync was called through, innermost first. */
@@ -51,6 +55,8 @@ export interface MarkEvent {
   kind: 'mark'
   done: number
 }
+
+type Change = [path: string, node: MemoryFile | Directory | undefined]
 
 export type MediumEvent = DataEvent | NameEvent | SyncEvent | DirectorySyncEvent | MarkEvent
 
@@ -236,13 +242,54 @@ export class MemoryStorage implements Storage {
   }
 
   rename(from: string, to: string): void {
-    const node = this.#fileAt(from)
     this.#parent(to)
+    if (this.isDirectory(from)) {
+      this.#begin('rename', from)
+      this.#move([[from, to]])
+      return
+    }
+    const node = this.#fileAt(from)
     this.#begin('rename', from)
     this.#changeNames([
       [from, undefined],
       [to, node],
     ])
+  }
+
+  /** Exchanges two directories. */
+  exchange(a: string, b: string): void {
+    this.#begin('exchange', a)
+    this.#move([
+      [a, b],
+      [b, a],
+    ])
+  }
+
+  link(from: string, to: string): void {
+    const file = this.#fileAt(from)
+    this.#parent(to)
+    this.#begin('link', to)
+    this.#changeNames([[to, file]])
+  }
+
+  removeDirectory(path: string): void {
+    if (this.list(path).length > 0) throw failure('ENOTEMPTY', path)
+    this.#begin('rmdir', path)
+    this.#changeNames([[path, undefined]])
+  }
+
+  isDirectory(path: string): boolean {
+    return this.#names.get(path) === 'directory'
+  }
+
+  isFile(path: string): boolean {
+    return this.#names.get(path) instanceof MemoryFile
+  }
+
+  /** Of the bytes of a file. */
+  sum(path: string): number {
+    const { bytes, size } = this.#fileAt(path)
+    return crc32(bytes.subarray(0, size))
   }
 
   unlink(path: string): void {
@@ -289,7 +336,7 @@ export class MemoryStorage implements Storage {
     this.events.push({ kind: 'data', file: file.number, first, ids, size: file.size, stored })
   }
 
-  #changeNames(changes: [string, MemoryFile | Directory | undefined][]): void {
+  #changeNames(changes: Change[]): void {
     for (const [path, node] of changes) {
       if (node === undefined) this.#names.delete(path)
       else this.#names.set(path, node)
@@ -299,7 +346,12 @@ export class MemoryStorage implements Storage {
       path,
       node instanceof MemoryFile ? node.number : node,
     ])
-    this.events.push({ kind: 'names', changes: numbered })
+    this.events.push({ kind: 'names', changes: numbered, moves: [] })
+  }
+
+  #move(moves: readonly Move[]): void {
+    moveDirectories(this.#names, moves)
+    if (this.isNoting) this.events.push({ kind: 'names', changes: [], moves })
   }
 
   #parent(path: string): void {

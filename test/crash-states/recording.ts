@@ -7,6 +7,8 @@ import { inFixedWorld } from './fixed-world.ts'
 import { History, type Moment, type Step } from './history.ts'
 import { Medium } from './medium.ts'
 import { type MediumEvent, MemoryStorage } from './memory-storage.ts'
+import { REPAIR_WORKLOADS } from './repair-workloads.ts'
+import { RepairedLife } from './repaired-life.ts'
 import { type Image, Sectors } from './sectors.ts'
 import { TreeLife } from './tree-life.ts'
 import { TreeWork } from './tree-work.ts'
@@ -62,7 +64,11 @@ function modeOf(name: string): { durability: Durability; mapping: boolean } {
 export const SMALL_POOL = 4 << 20
 const SEGMENT = 6000
 
-export const WORKLOADS: readonly string[] = [...Object.keys(TREE_WORKLOADS), ...Object.keys(VOLUME_WORKLOADS)]
+export const WORKLOADS: readonly string[] = [
+  ...Object.keys(TREE_WORKLOADS),
+  ...Object.keys(VOLUME_WORKLOADS),
+  ...Object.keys(REPAIR_WORKLOADS),
+]
 
 /** All workloads in all modes, as `workload.mode`, mode after mode. */
 export function recordingNames(): string[] {
@@ -72,6 +78,7 @@ export function recordingNames(): string[] {
 /** Runs a workload in memory; `directory` exists on the host, where the lock is taken. */
 export function record(name: string, seed: number, directory: string): Recording {
   const [workload] = name.split('.')
+  if (workload in REPAIR_WORKLOADS) return recordRepair(name, seed, directory)
   const { durability, mapping } = modeOf(name)
   const tree = TREE_WORKLOADS[workload]
   const volume = VOLUME_WORKLOADS[workload]
@@ -104,6 +111,27 @@ export function record(name: string, seed: number, directory: string): Recording
     volume.run(work)
     work.end()
     return { ...recording, history: work.history }
+  })
+}
+
+/** Only the repair is noted, and a short life after it. */
+function recordRepair(name: string, seed: number, directory: string): Recording {
+  const { durability, mapping } = modeOf(name)
+  const { fill, damage, discard } = REPAIR_WORKLOADS[name.split('.')[0]]
+  const options: StoreOptions = { durability, segmentBytes: SEGMENT, poolBytes: SMALL_POOL }
+  return inFixedWorld(() => {
+    const before = new MemoryStorage(emptyMedium(directory), { notes: true })
+    const work = new VolumeWork(directory, before, options, seededRandom(seed))
+    fill(work)
+    before.kill(() => work.end())
+    damage(before, directory)
+    const image = everythingOf(directory, emptyMedium(directory), before)
+    const open = (storage: MemoryStorage, poolBytes: number): Life =>
+      new RepairedLife(directory, storage, { ...options, poolBytes }, image, discard)
+    const storage = new MemoryStorage(image, { notes: true, mapping })
+    const history = furtherLife(open(storage, SMALL_POOL), storage)
+    const { events, sectors } = storage
+    return { name, seed, directory, image, sectors, events, history, done: 1, open }
   })
 }
 

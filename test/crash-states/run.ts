@@ -2,7 +2,7 @@
  * A run over all workloads: states of every recording in turn, and of some of them the states that a power cut during
  * their recovery could leave. Passes with further seeds follow until there are as many states as were asked for.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Depth, examine, recoveryOf, type State, sampleOf, stateById, states } from './enumerate.ts'
@@ -121,10 +121,12 @@ export function again(id: string): { recording: Recording; state: State; wrong: 
 
 /** A directory on the host, in which the lock of a store is taken, and nothing else. */
 export function withDirectory<T>(use: (directory: string) => T): T {
-  const directory = mkdtempSync(join(tmpdir(), 'holtfs-states-'))
+  const own = mkdtempSync(join(tmpdir(), 'holtfs-states-'))
   try {
+    const directory = join(own, 'store')
+    mkdirSync(directory)
     return use(directory)
   } finally {
-    rmSync(directory, { recursive: true, force: true })
+    rmSync(own, { recursive: true, force: true })
   }
 }

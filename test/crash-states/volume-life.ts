@@ -202,7 +202,7 @@ export class VolumeLife {
     const [old] = [...this.see().files].filter(([, { isOutside }]) => isOutside)
     fixture.setattr(ROOT, SET_MODE, { mode: 0o711 })
     yield { what: 'chmod' }
-    const { ino } = fixture.mknod(ROOT, 'further') as Attributes
+    const { ino } = fixture.mknod(ROOT, `further-${this.tree.lastSeq()}`) as Attributes
     yield { what: 'create' }
     // Its data file may have a number that was in use before the cut.
     must(fixture.write(ino, 500, new Uint8Array(9000).fill(201)))
