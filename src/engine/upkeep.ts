@@ -7,10 +7,11 @@
  * mutation gate only to put it in place, when the frames are still what they were: the gate is held for one copy of a
  * frame, some 30 µs. No key changes, so nothing is logged.
  */
+import { ADVICE, HoltError } from '../errors.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_BLOBS, PAGE_SIZE, SPILL_RESERVE } from '../limits.ts'
 import { ColdFrames } from './cold-frames.ts'
 import type { Gate } from './gate.ts'
-import { H_BLOB, H_COMPACTIONS, H_DEAD, H_EPOCH, H_USED } from './layout.ts'
+import { H_BLOB, H_COMPACTIONS, H_DEAD, H_EPOCH, H_ROOT, H_USED } from './layout.ts'
 import { DEAD_BYTES, Pool, ROOT_BLOB, SPARSE_BYTES } from './pool.ts'
 import {
   C_BLOB_HIGH,
@@ -22,7 +23,7 @@ import {
   createEngineShared,
   SHRINK_ALL,
 } from './shared.ts'
-import { cloneFrame } from './walker/clone.ts'
+import { cloneFrame, measureSubtree } from './walker/clone.ts'
 import { Gather } from './walker/gather.ts'
 import { Merge } from './walker/merge.ts'
 import { cloneRouted, isRouted, planRouting } from './walker/route-layout.ts'
@@ -294,7 +295,24 @@ export class Upkeep {
     this.#private.u8.set(pool.u8.subarray(from, from + used), base(to))
     this.#slots.push(slot)
     this.#versions.push(version)
-    return Atomics.load(pool.version, slot) === version
+    if (Atomics.load(pool.version, slot) !== version) return false
+    this.#assertTree(blob, base(to))
+    return true
+  }
+
+  /** What is built of a frame has room because its nodes are a tree of as many bytes as its header says. */
+  #assertTree(blob: number, frame: number): void {
+    const own = this.#private
+    if (own.u16[(frame + H_ROOT) >> 1] === 0) return
+    let live: number
+    try {
+      live = measureSubtree(own, frame, frame + H_ROOT)
+    } catch (cause) {
+      throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${blob}: ${(cause as Error).message}: ${ADVICE}`, { cause })
+    }
+    if (live === own.live(frame)) return
+    const what = `its nodes take ${live} bytes and not the ${own.live(frame)} that it says`
+    throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${blob}: ${what}: ${ADVICE}`)
   }
 
   /** Copies the frame in PARENT packed to RESULT. */

@@ -19,7 +19,7 @@ import { fillStore, readStore } from './filled-store.ts'
 
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1_000_000)
 /** Of the calls of a repair, so many are tried. */
-const KILLS = process.env.HOLTFS_FAULTS === 'all' ? Number.POSITIVE_INFINITY : 25
+const KILLS = process.env.HOLTFS_FAULTS === 'all' ? Number.POSITIVE_INFINITY : 8
 const OPTIONS = { dryRun: false, poolBytes: 8 * FRAME_SIZE, progress() {} }
 
 /** Calls that change the host. */
@@ -75,7 +75,7 @@ function damagedStore(t: ExecutionContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'holtfs-killed-repair-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const store = join(directory, 'intact')
-  fillStore(store, seededRandom(SEED), 40, true)
+  fillStore(store, seededRandom(SEED), 25, true)
   damage(store)
   return store
 }

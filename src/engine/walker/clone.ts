@@ -37,14 +37,17 @@ export const stack = new Int32Array(2 * MAX_NODES)
 export function packedSize(pool: Pool, node: number): number {
   if (pool.u8[node] === LEAF) return leafSize(pool.u16[(node + LEAF_SUFFIX) >> 1], leafValueLength(pool, node))
   const size = nodeSize(pool, node)
-  if (size === 0) throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds a node of a kind that does not exist')
+  if (size === 0) throw malformed()
   return size
 }
 
 /** Where the nodes of the subtree that was measured last begin and end in their frame. */
 export const extent = { start: 0, end: 0 }
 
-/** Bytes the nodes of the subtree at `refAt` occupy; a packed copy takes at most as many. */
+/**
+ * Bytes the nodes of the subtree at `refAt` occupy; a packed copy takes at most as many.
+ * @throws HoltError HOLT_CORRUPT_FRAME for what is no tree of nodes that fit in a frame
+ */
 export function measureSubtree(pool: Pool, base: number, refAt: number): number {
   let bytes = 0
   let start = base + FRAME_SIZE
@@ -54,11 +57,12 @@ export function measureSubtree(pool: Pool, base: number, refAt: number): number 
   while (top > 0) {
     const node = nodeAt(pool, base, stack[--top])
     const size = nodeSize(pool, node)
+    if (size === 0 || (pool.u8[node] === LEAF && pool.u16[(node + LEAF_KEY_START) >> 1] < LEAF_HEAD)) throw malformed()
     bytes += size
     if (node < start) start = node
     if (node + size > end) end = node + size
     if (bytes > FRAME_SIZE) throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds more nodes than fit in it')
-    top = pushChildren(pool, node, top)
+    top = pushChildren(pool, base, node, top)
   }
   extent.start = start - base
   extent.end = end - base
@@ -66,15 +70,16 @@ export function measureSubtree(pool: Pool, base: number, refAt: number): number 
 }
 
 /** Puts the references to all children of a node on {@link stack}, a run crossing's once; returns the new top. */
-export function pushChildren(pool: Pool, node: number, top: number): number {
+export function pushChildren(pool: Pool, base: number, node: number, top: number): number {
   const kind = pool.u8[node]
   if (kind === PREFIX) {
     stack[top++] = node + PREFIX_CHILD
   } else if (kind >= NODE4 && kind <= NODE256) {
     if (pool.u16[(node + INNER_TERMINAL) >> 1] !== 0) stack[top++] = node + INNER_TERMINAL
     for (let byte = nextChild(pool, node, 0); byte < 256; byte = nextChild(pool, node, byte + 1)) {
-      stack[top++] = findChild(pool, node, byte)
-      byte = runEnd(pool, node, byte)
+      const child = findChild(pool, node, byte)
+      stack[top++] = child
+      if (isRun(pool, nodeAt(pool, base, child))) byte = runEnd(pool, node, byte)
     }
   }
   return top
@@ -114,10 +119,14 @@ export function cloneSubtree(pool: Pool, from: number, refAt: number, to: number
         stack[top++] = copy + (child - source)
       }
     } else if (kind !== LEAF && kind !== BLOB) {
-      throw new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds a node of a kind that does not exist')
+      throw malformed()
     }
   }
   return root
+}
+
+function malformed(): HoltError {
+  return new HoltError('HOLT_CORRUPT_FRAME', 'a frame holds a malformed node')
 }
 
 /** Copies the run crossing that begins at `byte` of `source` for all bytes of its run; returns the last of them. */

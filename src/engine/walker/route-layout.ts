@@ -74,7 +74,7 @@ export function planRouting(pool: Pool, base: number): boolean {
       inner += size
     }
     if (live > FRAME_SIZE) return false
-    top = pushChildren(pool, node, top)
+    top = pushChildren(pool, base, node, top)
   }
   plan.live = live
   plan.bloom = DATA_START + inner
