@@ -129,7 +129,9 @@ export class DataFiles {
     const source = this.#open(from)
     if (source === ABSENT) return 0
     try {
-      return this.#storage.copyRange(source, fromPosition, target, toPosition, length)
+      const copied = this.#storage.copyRange(source, fromPosition, target, toPosition, length)
+      // Behind the end, or a host that cannot copy this and does not say so: reading tells.
+      if (copied > 0) return copied
     } catch (error) {
       if (!isUnsupported(error)) throw error
     }

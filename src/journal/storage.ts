@@ -18,6 +18,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
+import { constants as system } from 'node:os'
 import { hostMapping } from './file-mapping.ts'
 import { openOwnFile } from './own-file.ts'
 import { allocate, copyRange, punchHole, seek } from './sparse.ts'
@@ -44,7 +45,7 @@ export interface Storage {
   close(fd: number): void
   /** Reads up to `length` bytes; returns fewer only at the end of the file. */
   read(fd: number, target: Uint8Array, at: number, length: number, position: number): number
-  /** Writes all `length` bytes or throws. */
+  /** Writes all `length` bytes or throws; EIO when the host takes none of them and says no error. */
   write(fd: number, source: Uint8Array, at: number, length: number, position: number): void
   size(fd: number): number
   truncate(fd: number, length: number): void
@@ -68,6 +69,12 @@ export interface Storage {
   list(path: string): string[]
 }
 
+/** A host that takes no byte and says no error would be asked for ever. */
+function nothingWritten(): NodeJS.ErrnoException {
+  const told = { code: 'EIO', errno: -system.errno.EIO, syscall: 'write' }
+  return Object.assign(new Error('EIO: the host has written no byte, write'), told)
+}
+
 /** The host's own files. */
 export const hostStorage: Storage = {
   mapping: hostMapping,
@@ -83,8 +90,11 @@ export const hostStorage: Storage = {
     return done
   },
   write(fd, source, at, length, position) {
-    let done = 0
-    while (done < length) done += writeSync(fd, source, at + done, length - done, position + done)
+    for (let done = 0; done < length; ) {
+      const n = writeSync(fd, source, at + done, length - done, position + done)
+      if (n === 0) throw nothingWritten()
+      done += n
+    }
   },
   size: fd => fstatSync(fd).size,
   truncate: (fd, length) => ftruncateSync(fd, length),

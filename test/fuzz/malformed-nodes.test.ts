@@ -8,7 +8,11 @@ import {
   H_BLOB,
   INNER_TERMINAL,
   NODE4,
+  NODE4_CHILDREN,
+  NODE16,
+  NODE16_CHILDREN,
   NODE256,
+  NODE256_CHILDREN,
   PREFIX,
   PREFIX_CHILD,
 } from '../../src/engine/layout.ts'
@@ -52,6 +56,28 @@ test('crossings that lead to the blob they are in', t => {
 for (let kind = NODE4; kind <= NODE256; kind++) {
   test(`inner nodes of kind ${kind} that are their own terminal`, t => {
     const { nodes, found } = changed(kind, (frame, node) => frame.writeUInt16LE(node >> 3, node + INNER_TERMINAL))
+    t.true(nodes > 0)
+    t.is(found, '')
+  })
+}
+
+/** Where the references of an inner node begin, and how many there may be. */
+const CHILDREN: [kind: number, at: number, most: number][] = [
+  [NODE4, NODE4_CHILDREN, 4],
+  [NODE16, NODE16_CHILDREN, 16],
+  [NODE256, NODE256_CHILDREN, 256],
+]
+
+for (const [kind, first, most] of CHILDREN) {
+  test(`inner nodes of kind ${kind} whose children are all the same one`, t => {
+    const { nodes, found } = changed(kind, (frame, node) => {
+      let same = 0
+      for (let at = node + first; at < node + first + 2 * most; at += 2) {
+        const ref = frame.readUInt16LE(at)
+        if (ref !== 0 && same === 0) same = ref
+        if (ref !== 0) frame.writeUInt16LE(same, at)
+      }
+    })
     t.true(nodes > 0)
     t.is(found, '')
   })
