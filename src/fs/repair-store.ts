@@ -216,6 +216,8 @@ function swap(host: RepairHost, directory: string, fresh: string): string {
 /** Exchanges the two stores; the damaged one is then where the next repair removes it, if this one does not come to it. */
 function replace(host: RepairHost, directory: string, fresh: string): void {
   const { storage } = host
+  // The names that are exchanged are both on the medium before.
+  storage.syncDirectory(dirname(directory))
   mark(storage, directory)
   try {
     host.exchange(directory, fresh)
