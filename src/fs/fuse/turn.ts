@@ -166,7 +166,9 @@ function joins(turns: Int32Array): boolean {
   }
 }
 
-/** Whether a worker was called a short while ago: then those that are there stay. Wraps around with the 32 bits of the clock. */
+/** Whether a worker was called a short while ago: then those that are there stay. The clock's 32 bits may wrap around. */
 function isCalled(turns: Int32Array): boolean {
-  return Atomics.load(turns, ENDED) === 1 || (((Date.now() | 0) - Atomics.load(turns, CALLED_AT)) | 0) < CALLED
+  if (Atomics.load(turns, ENDED) === 1) return true
+  const elapsed = ((Date.now() | 0) - Atomics.load(turns, CALLED_AT)) | 0
+  return elapsed >= 0 && elapsed < CALLED
 }
