@@ -14,7 +14,7 @@ import { seededRandom } from '../support/random.ts'
 import { startTypeScriptWorker } from '../support/typescript-worker.ts'
 import { LAST, LONG, type TurnThread } from './turn-thread-data.ts'
 
-const ROUNDS = Number(process.env.HOLTFS_TURNS ?? 20_000)
+const ROUNDS = Number(process.env.HOLTFS_TURNS ?? 5000)
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1_000_000)
 const readAsync = promisify(read)
 
