@@ -16,9 +16,10 @@ const SCANS = Number(process.env.HOLTFS_SCANS ?? 800)
 const DIRECTORIES = 5
 /** How often a scan is overtaken, at most. */
 const OVERTAKEN = 4
-/** Most records that come and go, which fill eight frames, and the changes from few of them to many and back. */
-const MOST = 150
-const TIDE = 100
+/** Most records that come and go, few and large, and the changes from few of them to many and back. */
+const MOST = 40
+const TIDE = 40
+const LARGEST = 60_000
 
 /** Runs `change` before loads of shared words, unless this thread is in the gate: then nobody else changes anything. */
 function overtake<T>(handle: StoreHandle, loads: () => number, change: () => void, reading: () => T): T {
@@ -66,7 +67,7 @@ class Passing {
   change(): void {
     const { model } = this
     const tree = this.#tree
-    const shrinks = model.size > MOST || (model.size > 10 && Math.floor(this.#changes++ / TIDE) % 2 === 1)
+    const shrinks = model.size > MOST || (model.size > 4 && Math.floor(this.#changes++ / TIDE) % 2 === 1)
     const pick = this.#int(24)
     if (pick === 0) tree.compact()
     else if (pick === 1) this.#load()
@@ -79,11 +80,11 @@ class Passing {
       model.put(to, Buffer.alloc(0), 0)
     } else if (pick < 6 && shrinks) this.#remove(model.keysBelow(this.#known().slice(0, 5)))
     else if (shrinks) this.#remove([this.#known()])
-    else this.#put(this.#any(), 60_000)
+    else this.#put(this.#any())
   }
 
-  #put(key: string, most: number): void {
-    this.#tree.put(key, Buffer.alloc(this.#int(most)))
+  #put(key: string): void {
+    this.#tree.put(key, Buffer.alloc(this.#int(LARGEST)))
     this.model.put(key, Buffer.alloc(0), 0)
   }
 
@@ -97,8 +98,8 @@ class Passing {
 
   #load(): void {
     const below = this.#any()
-    const most = this.#int(30_000)
-    const keys = Array.from({ length: 5 + this.#int(20) }, (_, i) => `${below}${String(i).padStart(2, '0')}`)
+    const most = this.#int(LARGEST >> 1)
+    const keys = Array.from({ length: 5 + this.#int(10) }, (_, i) => `${below}${String(i).padStart(2, '0')}`)
     this.#tree.load(keys.map(key => [key, Buffer.alloc(this.#int(most))] as const))
     for (const key of keys) this.model.put(key, Buffer.alloc(0), 0)
   }
@@ -107,7 +108,7 @@ class Passing {
   #move(): void {
     const from = `${this.#any()}from/`
     const to = `${this.#any()}to/`
-    for (let i = 0; i < 4; i++) this.#tree.put(`${from}${i}`, Buffer.alloc(this.#int(60_000)))
+    for (let i = 0; i < 4; i++) this.#tree.put(`${from}${i}`, Buffer.alloc(this.#int(LARGEST)))
     assert.ok(this.#tree.renamePrefix(from, to))
     for (let i = 0; i < 4; i++) assert.ok(this.#tree.delete(`${to}${i}`))
   }
@@ -127,7 +128,7 @@ for (const { where, frames, inMemory } of [
     const handle = store.share()
     const passing = new Passing(attachStore(handle), int)
     const staying = new Model()
-    for (let i = 0; i < 60; i++) {
+    for (let i = 0; i < 25; i++) {
       const key = `s/${i % DIRECTORIES}/${'agmtz'[i % 4]}${i % 20}${i % 3 === 0 ? '/stays' : '-stays'}`
       staying.put(key, Buffer.from(key), 0)
       tree.put(key, key)
@@ -136,7 +137,7 @@ for (const { where, frames, inMemory } of [
     /** One change, or some at once. */
     const change = () => {
       overtaken++
-      for (let i = int(2) * int(8); i >= 0; i--) passing.change()
+      for (let i = int(2) * int(TIDE); i >= 0; i--) passing.change()
     }
     for (let i = 0; i < SCANS; i++) {
       const apart = 1 << int(9)
@@ -145,7 +146,7 @@ for (const { where, frames, inMemory } of [
       const start = staying.keyAt(int(staying.size))
       const prefix = start.slice(0, [2, 4, 5][int(3)])
       const after = int(3) === 0 ? start : ''
-      const keysOnly = int(2) === 0
+      const keysOnly = int(3) > 0
       const seen: string[] = []
       const see = (key: string, value: Buffer) => {
         assert.ok(seen.length === 0 || key > seen[seen.length - 1], `${key} after ${seen[seen.length - 1]}`)
@@ -154,7 +155,7 @@ for (const { where, frames, inMemory } of [
         assert.equal(value.toString(), keysOnly ? '' : key)
       }
       overtake(handle, loads, change, () => {
-        const options = { prefix, startAfter: after, keysOnly }
+        const options = { prefix, startAfter: after, keysOnly, ...(int(2) === 0 ? { limit: 1000 } : {}) }
         if (int(2) === 0)
           for (const entry of tree.range(options)) see(entry.key!.toString(), (entry as { value: Buffer }).value)
         else {
