@@ -16,7 +16,6 @@ import { createRequestCounters } from './counters.ts'
 import { attach, attachAsUser, checkMountPoint, isRoot, openDevice, unmount, unmountNow } from './mount.ts'
 import { findMount, MOUNT_TYPE, mountPointPath } from './mount-table.ts'
 import { TIMEOUTS, type Timeouts } from './reply.ts'
-import { createTurns, endTurns } from './turn.ts'
 import type { WorkerInput, WorkerReport, WorkerStart } from './worker.ts'
 
 const debug = createDebug('holtfs:fuse')
@@ -92,7 +91,6 @@ class Server {
   /** For a user who is not root, fusermount3 opens the device as it mounts. */
   #fd: number | undefined
   readonly #gate = new Int32Array(new SharedArrayBuffer(4))
-  readonly #turns = createTurns()
   readonly #workers = new Set<Worker>()
   readonly #attached = new Milestone()
   readonly #agreed = new Milestone()
@@ -169,7 +167,6 @@ class Server {
       worker,
       timeouts,
       gate: this.#gate,
-      turns: this.#turns,
       counters,
       connection: supervision?.connection,
       resent: supervision && { notes: supervision.notes, refused: supervision.refused },
@@ -261,7 +258,6 @@ class Server {
   #releaseNow(): void {
     Atomics.store(this.#gate, 0, GATE_SHUT)
     Atomics.notify(this.#gate, 0)
-    endTurns(this.#turns)
     const there = findMount(this.#mountpoint)
     const ours = there?.type === MOUNT_TYPE && there.source === this.#options.name
     if (ours) unmountNow(this.#mountpoint, { abort: true })

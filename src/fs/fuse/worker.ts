@@ -16,7 +16,6 @@ import { outdateAttributes } from './notify.ts'
 import { Reply, type Timeouts } from './reply.ts'
 import { Request } from './request.ts'
 import { makeResident } from './resident.ts'
-import { endTurns, Turn } from './turn.ts'
 import { FUSE_INIT, OPCODES, UNIQUE_RESENT } from './wire.ts'
 
 /** What a worker is made with. */
@@ -32,8 +31,6 @@ export interface WorkerInput {
   worker: number
   timeouts: Timeouts
   gate: Int32Array<SharedArrayBuffer>
-  /** From createTurns(). */
-  turns: Int32Array<SharedArrayBuffer>
   counters: Int32Array<SharedArrayBuffer>
   /** See Connection.id; undefined when the mount ends with this process. */
   connection: number | undefined
@@ -58,11 +55,7 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
   const reply = new Reply(input.timeouts)
   const dispatcher = new Dispatcher(operations, request, reply)
   const notes = resent && new InHandNotes(resent.notes, input.worker)
-  const turn = new Turn(fd, input.turns)
-  for (;;) {
-    turn.wait()
-    if (!receive(fd, request, gate)) break
-    turn.received(request.opcode)
+  while (receive(fd, request, gate)) {
     counters[row + Math.min(request.opcode, OPCODES - 1)]++
     if (request.opcode === FUSE_INIT) {
       const { agreed, length, error, resends } = negotiate(request, reply)
@@ -84,7 +77,6 @@ function serveRequests(input: WorkerInput, request: Request, operations: Operati
       if (isResent) notes.end()
     }
   }
-  endTurns(input.turns)
 }
 
 const { module } = workerData as WorkerStart
