@@ -78,9 +78,10 @@ class Attempts {
     this.#path ??= await this.#prepare()
     if (this.#client?.isAlive !== true) this.#client = new Client()
     const directory = join(this.#path, `attempt-${this.#count}`)
+    const shared = `${directory}-shared`
     const { failure, done } = await this.#client.run({
       directory,
-      shared: `${directory}-shared`,
+      shared,
       client,
       operations: operations.map(format),
       keepsGoing: false,
@@ -89,7 +90,10 @@ class Attempts {
     })
     if (failure === undefined) return undefined
     this.failure = failure
-    return this.#client.isAlive ? done : operations.length
+    if (this.#client.isAlive) return done
+    // It has died over its files, which would take the space of the attempts that follow.
+    await run('rm', ['-rf', directory, shared])
+    return operations.length
   }
 
   async #prepare(): Promise<string> {
