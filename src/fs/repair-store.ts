@@ -6,6 +6,9 @@
 import { chmodSync, constants, mkdtempSync, realpathSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { WAL } from '../engine/attach.ts'
+import { FRAMES } from '../engine/frame-file.ts'
+import { MANIFEST } from '../engine/manifest.ts'
 import { type SalvageSummary, salvageStore } from '../engine/salvage.ts'
 import { openStore } from '../engine/store.ts'
 import { lockStore, unlockStore } from '../engine/store-lock.ts'
@@ -47,7 +50,7 @@ export interface RepairSummary extends SalvageSummary {
 /** In `STORE.repairing`, this file says that the next repair may remove the directory; elsewhere it says nothing. */
 const UNFINISHED = 'unfinished-repair'
 /** Any of these makes a directory one that was a store. */
-const PARTS = ['manifest', 'frames.dat', 'wal', 'data']
+const PARTS = [MANIFEST, FRAMES, WAL, 'data']
 const POOL_BYTES = 256 << 20
 
 /**

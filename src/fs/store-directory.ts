@@ -7,6 +7,7 @@
 
 import { type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { MANIFEST } from '../engine/manifest.ts'
 import { checkEntries } from '../engine/store-entries.ts'
 import { HoltError } from '../errors.ts'
 import { trustedPath } from './trusted-path.ts'
@@ -27,7 +28,7 @@ export function checkStoreDirectory(directory: string): void {
     throw fail(`the store ${directory} belongs to user ${stats.uid}, not to you (${uid}): mount it as its owner`)
   }
   const inside = checkEntries(directory)
-  if (statOf(join(directory, 'manifest')) === undefined) return
+  if (statOf(join(directory, MANIFEST)) === undefined) return
   refuseShared(directory, stats)
   for (const [path, below] of inside) refuseShared(path, below)
   const data = join(directory, 'data')

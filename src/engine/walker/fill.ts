@@ -3,8 +3,6 @@
  * are from one frame, the one at hand at the end, and mean nothing before the caller has seen it unchanged. Long and
  * flat on purpose: leaf after leaf of one node is read without going back to the stack.
  */
-
-import { FRAME_SIZE } from '../../limits.ts'
 import {
   BLOB,
   BLOB_BYTES,
@@ -26,6 +24,7 @@ import {
 import type { Pool } from '../pool.ts'
 import { ADDED, type BatchOfEntries, MALFORMED, NO_ROOM } from './batch-of-entries.ts'
 import { byteAt, childFrom, NO_PLACE, refAt, runEndFrom } from './child-order.ts'
+import { MAX_NODES } from './clone.ts'
 import { EMPTY, MAX_DEPTH, NO_NODE, PATH_START, type Walk } from './walk.ts'
 
 /** What a scan is for. Everything that a walk visits begins with the prefix: place.ts sees to it. */
@@ -44,9 +43,6 @@ export const MORE = 1
 export const CONFLICT = -1
 /** The walk has left a subtree without having found anything; the path up to {@link Walk.pendingDepth} is done with. */
 export const PASSED = 2
-
-/** More nodes than a frame has room for: who visits so many before he finds an entry goes round in a circle. */
-const MOST_NODES = FRAME_SIZE >> 3
 
 /** In the place of a node on the stack: its terminal comes next. */
 export const AT_TERMINAL = -1
@@ -171,7 +167,8 @@ export function fill(walk: Walk, batch: BatchOfEntries, query: Query, most: numb
     } else {
       if (kind < NODE4 || kind > NODE256) return damaged(walk)
       if (!walk.unchanged()) return CONFLICT
-      if (++visited > MOST_NODES) return damaged(walk)
+      // Who visits more nodes than there is room for before he finds an entry goes round in a circle.
+      if (++visited > MAX_NODES) return damaged(walk)
       walk.reserve(depth + 1)
       walk.push(node, AT_TERMINAL, depth)
       node = 0
