@@ -1,6 +1,6 @@
 /**
  * Time and random bytes that are the same in every run, so that the same workload makes the same bytes: a state that
- * failed can be made again from its name. Only for work that is synchronous.
+ * failed can be made again from its name. Only for work that is synchronous, in one thread: waiting for another one throws.
  */
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
@@ -19,6 +19,7 @@ export function inFixedWorld<T>(work: () => T): T {
   const { now } = Date
   const performanceNow = performance.now
   const { hrtime } = process
+  const { wait } = Atomics
   const random = seededRandom(SEED)
   let elapsed = 0
   const tick = () => {
@@ -29,6 +30,9 @@ export function inFixedWorld<T>(work: () => T): T {
   Date.now = () => BEGINNING + Math.floor(tick())
   performance.now = tick
   process.hrtime = (() => [0, Math.floor(tick() * 1e6)]) as never
+  Atomics.wait = () => {
+    throw new Error('this waits for another thread, and there is none: it would hang')
+  }
   syncBuiltinESMExports()
   try {
     return work()
@@ -37,6 +41,7 @@ export function inFixedWorld<T>(work: () => T): T {
     Date.now = now
     performance.now = performanceNow
     process.hrtime = hrtime
+    Atomics.wait = wait
     syncBuiltinESMExports()
   }
 }

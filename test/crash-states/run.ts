@@ -54,9 +54,9 @@ export function run(options: RunOptions): Progress {
   withDirectory(directory => {
     for (let empty = 0; progress.states < options.states && empty < EMPTY_PASSES; progress.seed++) {
       const before = progress.states
-      const wanted = Math.min(MOST_A_PASS, Math.ceil((1.1 * (options.states - before)) / names.length))
+      // Every recording has its turn, though together they may make some states more than were asked for.
+      const wanted = Math.min(MOST_A_PASS, Math.ceil((options.states - before) / names.length))
       for (const name of names) {
-        if (progress.states >= options.states) break
         progress.name = name
         const recording = record(name, progress.seed, directory)
         for (const { id, wrong } of verdicts(recording, wanted, progress.seed, seen)) {

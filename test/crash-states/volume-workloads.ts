@@ -86,6 +86,8 @@ export const VOLUME_WORKLOADS: Record<string, VolumeWorkload> = {
       for (let i = 0; i < 6; i++) file(work, `d/e/${i}`, 50)
       file(work, 'd/large', 10_000)
       work.fsync(work.ino('d/large'))
+      // With a log that is noted: the thread of the first change waits for a round that is under way.
+      work.create('d/noted')
       work.during('write', 'frames.dat', 1, () => work.rename('d', 'moved'))
       work.checkpoint()
       work.mkdir('d')
