@@ -69,7 +69,11 @@ export interface Store {
   /** Directory of the store, absolute; undefined in memory. */
   readonly directory: string | undefined
   share(): StoreHandle
-  /** Writes a last checkpoint, stops the background thread and lets go of the lock. */
+  /**
+   * Writes a last checkpoint, stops the background thread and lets go of the lock. The store is closed even when that
+   * fails, and every further call throws the same error: what was not synced may not be durable.
+   * @throws HoltError HOLT_IO, HOLT_FULL
+   */
   close(): void
 }
 
@@ -117,6 +121,7 @@ class FileStore implements Store {
   readonly #journal: Journal | undefined
   #maintenance: Maintenance | undefined
   #closed = false
+  #failure: { error: unknown } | undefined
 
   constructor(directory: string, handle: StoreHandle, { storage = hostStorage, lock }: StoreOptions) {
     this.directory = directory
@@ -189,9 +194,19 @@ class FileStore implements Store {
   }
 
   close(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
     if (this.#closed) return
     this.#closed = true
     this.#maintenance?.stop()
+    try {
+      this.#end()
+    } catch (error) {
+      this.#failure = { error }
+      throw error
+    }
+  }
+
+  #end(): void {
     const journal = this.#journal
     const control = new Int32Array(this.#handle.engine.control)
     // A change that is under way still is in the log, which then stays.
