@@ -43,6 +43,14 @@ export class HoltError extends Error {
   }
 }
 
+/** Wraps an error of the host's files; ENOSPC and EDQUOT become HOLT_FULL. */
+export function hostError(what: string, cause: unknown): HoltError {
+  if (cause instanceof HoltError) return cause
+  const { code, message } = cause as NodeJS.ErrnoException
+  const full = code === 'ENOSPC' || code === 'EDQUOT'
+  return new HoltError(full ? 'HOLT_FULL' : 'HOLT_IO', `${what}: ${message}`, { cause })
+}
+
 /** The message of an error, on one line; a mistake of the program also says where it happened. */
 export function oneLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -241,7 +241,7 @@ export class Changes {
   }
 
   #logAndApply(type: number, bytes: Uint8Array, length: number, slots: number): number {
-    this.#pool.reserve(slots)
+    this.#pool.slots.reserve(slots)
     const seq = this.#log.append(type, bytes, length)
     try {
       this.#apply.run(type, bytes, length, seq)

@@ -29,8 +29,9 @@ import {
   PREFIX,
   PREFIX_CHILD,
   PREFIX_LENGTH,
+  ROOT_BLOB,
 } from './layout.ts'
-import { type Pool, ROOT_BLOB } from './pool.ts'
+import type { Pool } from './pool.ts'
 import { C_BLOB_HIGH } from './shared.ts'
 import { childCount, findChild, isRun, nextChild, nodeSize, runEnd } from './walker/node.ts'
 
@@ -119,7 +120,7 @@ class StructureCheck {
       this.#progress(this.#seen.size, this.#total)
       const known = below.length
       try {
-        pool.unpinAll()
+        pool.slots.unpinAll()
         this.#frame(pool.fetch(blob), blob, below)
         for (const child of below.slice(known)) this.#parents.set(child, blob)
       } catch (error) {
@@ -151,7 +152,7 @@ class StructureCheck {
     const above = parent === undefined ? undefined : this.#keyOf(parent)
     let key: Uint8Array | undefined
     if (parent !== undefined && above !== undefined) {
-      this.#pool.unpinAll()
+      this.#pool.slots.unpinAll()
       const visitor = {
         record() {},
         unreadable() {},

@@ -5,7 +5,7 @@
  * A crash or error anywhere leaves the previous checkpoint and its WAL suffix as they were: no live slot is written
  * (I5), nothing is trimmed before the commit (I7), and what was dirty stays dirty.
  */
-import { HoltError } from '../errors.ts'
+import { HoltError, hostError } from '../errors.ts'
 import type { Journal } from '../journal/journal.ts'
 import { passesByItself } from '../journal/log-writer.ts'
 import { Mutex } from '../journal/mutex.ts'
@@ -13,8 +13,9 @@ import type { Storage } from '../journal/storage.ts'
 import { FRAME_SHIFT } from '../limits.ts'
 import type { DiskSlots } from './disk-slots.ts'
 import type { Gate } from './gate.ts'
+import { ROOT_BLOB } from './layout.ts'
 import { appendCheckpoint, appendHasLog, isOvergrown, MAPPING_WORDS, ROUTED, writeWhole } from './manifest.ts'
-import { hostError, type Pool, ROOT_BLOB } from './pool.ts'
+import type { Pool } from './pool.ts'
 import {
   C_BLOB_HIGH,
   C_BLOB_HINT,

@@ -3,7 +3,8 @@
  * offered once for what it holds, so that one that does not fit is not tried again and again.
  */
 import { FRAME_SHIFT, MIN_ROUTED_BYTES } from '../limits.ts'
-import { type Pool, ROOT_BLOB } from './pool.ts'
+import { ROOT_BLOB } from './layout.ts'
+import type { Pool } from './pool.ts'
 import { isRouted } from './walker/route-layout.ts'
 
 /** Frames offered at once: each is 512 KB to write. */
@@ -40,6 +41,6 @@ export class ColdFrames {
     const pool = this.#pool
     const base = slot << FRAME_SHIFT
     if (pool.blobOf[slot] <= ROOT_BLOB || pool.dirty[slot] !== 0 || isRouted(pool, slot)) return false
-    return pool.seqAt(base) <= this.#lastSeq && pool.live(base) >= MIN_ROUTED_BYTES
+    return pool.seqAt(base) <= this.#lastSeq && pool.space.live(base) >= MIN_ROUTED_BYTES
   }
 }

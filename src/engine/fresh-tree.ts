@@ -126,7 +126,7 @@ export class FreshTree {
 
   #change(version: number): void {
     const pool = this.#pool
-    pool.reserve(SLOTS_A_CHANGE)
+    pool.slots.reserve(SLOTS_A_CHANGE)
     if (version > this.highest) this.highest = version
     pool.seq = this.highest
   }

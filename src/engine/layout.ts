@@ -12,6 +12,9 @@ export const FRAME_MAGIC_LOW = 0x544c4f48
 export const FRAME_MAGIC_HIGH = 0x314d5246
 export const FORMAT_VERSION = 1
 
+/** Blob id of the tree's root frame; ids start here, 0 means none. */
+export const ROOT_BLOB = 1
+
 export const H_MAGIC = 0
 export const H_FORMAT = 8
 export const H_BLOB = 12

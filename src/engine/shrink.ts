@@ -9,7 +9,8 @@
  * unless {@link C_SHRINK} asks for it. What fails is left for the next time: the file is only larger than it need be.
  */
 import type { Gate } from './gate.ts'
-import { type Pool, ROOT_BLOB } from './pool.ts'
+import { ROOT_BLOB } from './layout.ts'
+import type { Pool } from './pool.ts'
 import { C_BLOB_HIGH, C_SHRINK, SHRINK_ALL } from './shared.ts'
 
 /** Free slots that stay allocated, beside a quarter of those in use. */

@@ -8,7 +8,7 @@
  */
 import { constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { ADVICE, HoltError } from '../errors.ts'
+import { ADVICE, HoltError, hostError } from '../errors.ts'
 import { type Durability, Journal } from '../journal/journal.ts'
 import { replay } from '../journal/replay.ts'
 import { listSegments } from '../journal/segments.ts'
@@ -21,7 +21,7 @@ import { FRAMES } from './frame-file.ts'
 import { Gate } from './gate.ts'
 import { Maintenance } from './maintenance.ts'
 import { createManifest, hasManifest, MANIFEST, type ManifestState, readManifest, settleManifest } from './manifest.ts'
-import { hostError, Pool } from './pool.ts'
+import { Pool } from './pool.ts'
 import { createScratch, type FrameStorage, type Scratch } from './scratch.ts'
 import {
   C_BLOB_HIGH,

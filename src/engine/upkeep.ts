@@ -1,6 +1,6 @@
 /**
  * Keeping the tree dense: merges sparse blobs into their parents and drops the dead bytes of frames. Candidates are noted
- * by whoever changes a frame (Pool.noteBlob); any thread may work on them, a blob at a time. Frames that nobody changes
+ * by whoever changes a frame (FrameSpace.abandon); any thread may work on them, a blob at a time. Frames that nobody changes
  * get the routing layout.
  *
  * A step copies the frames that it needs while others go on, builds the new frame in private memory, and enters the
@@ -10,9 +10,10 @@
 import { ADVICE, HoltError } from '../errors.ts'
 import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_BLOBS, PAGE_SIZE, SPILL_RESERVE } from '../limits.ts'
 import { ColdFrames } from './cold-frames.ts'
+import { DEAD_BYTES, SPARSE_BYTES } from './frame-space.ts'
 import type { Gate } from './gate.ts'
-import { H_BLOB, H_COMPACTIONS, H_DEAD, H_EPOCH, H_ROOT, H_USED } from './layout.ts'
-import { DEAD_BYTES, Pool, ROOT_BLOB, SPARSE_BYTES } from './pool.ts'
+import { H_BLOB, H_COMPACTIONS, H_DEAD, H_EPOCH, H_ROOT, H_USED, ROOT_BLOB } from './layout.ts'
+import { Pool } from './pool.ts'
 import {
   C_BLOB_HIGH,
   C_EPOCH,
@@ -106,8 +107,8 @@ export class Upkeep {
     if (slot < 0) return undefined
     const base = slot << FRAME_SHIFT
     const parent = pool.parentOf[blob]
-    if (blob !== ROOT_BLOB && parent !== 0 && pool.live(base) <= SPARSE_BYTES) {
-      const fits = this.#weight(parent) + pool.live(base) <= MERGED_BYTES
+    if (blob !== ROOT_BLOB && parent !== 0 && pool.space.live(base) <= SPARSE_BYTES) {
+      const fits = this.#weight(parent) + pool.space.live(base) <= MERGED_BYTES
       return fits ? { work: 'merge', blob } : { work: 'gather', blob: parent }
     }
     return pool.u32[(base + H_DEAD) >> 2] >= DEAD_BYTES ? { work: 'compact', blob } : undefined
@@ -116,7 +117,7 @@ export class Upkeep {
   /** Live bytes of a blob; more than a frame holds when they are not known without loading it. */
   #weight(blob: number): number {
     const slot = this.#pool.slotOf[blob] - 1
-    return slot < 0 ? (this.#known.get(blob) ?? FRAME_SIZE) : this.#pool.live(slot << FRAME_SHIFT)
+    return slot < 0 ? (this.#known.get(blob) ?? FRAME_SIZE) : this.#pool.space.live(slot << FRAME_SHIFT)
   }
 
   /** Puts what a blob holds into its parent, when that has the room, and frees the blob. */
@@ -129,14 +130,14 @@ export class Upkeep {
     this.#begin()
     if (!this.#copy(parent, PARENT) || !this.#copy(blob, CHILD)) return 'busy'
     this.#pack(parent)
-    if (own.live(base(RESULT)) + own.live(base(CHILD)) > MERGED_BYTES) return 'kept'
+    if (own.space.live(base(RESULT)) + own.space.live(base(CHILD)) > MERGED_BYTES) return 'kept'
     if (!this.#merge.fold(base(RESULT), base(CHILD), blob)) {
       pool.parentOf[blob] = 0
       return 'kept'
     }
     if (!this.#install([RESULT], [blob])) return 'busy'
     this.#adopt(RESULT, parent)
-    if (own.live(base(RESULT)) <= SPARSE_BYTES) pool.noteBlob(parent)
+    if (own.space.live(base(RESULT)) <= SPARSE_BYTES) pool.noteBlob(parent)
     pool.count('merges')
     return 'done'
   }
@@ -171,7 +172,7 @@ export class Upkeep {
     const folded: number[] = []
     for (const blob of [...this.#merge.children]) {
       if (this.#resident(blob) < 0 || !this.#copy(blob, CHILD)) return 'busy'
-      if (own.room(base(GROUP), SPILL_RESERVE) < own.live(base(CHILD)) + PAGE_SIZE) return 'busy'
+      if (own.space.room(base(GROUP), SPILL_RESERVE) < own.space.live(base(CHILD)) + PAGE_SIZE) return 'busy'
       if (!this.#merge.fold(base(GROUP), base(CHILD), blob)) return 'kept'
       folded.push(blob)
     }
@@ -252,7 +253,7 @@ export class Upkeep {
       this.#begin()
       if (this.#resident(blob) < 0 || this.#untilDone(() => (this.#copy(blob, PARENT) ? 'kept' : 'busy')) === 'busy')
         continue
-      this.#known.set(blob, this.#private.live(base(PARENT)))
+      this.#known.set(blob, this.#private.space.live(base(PARENT)))
       this.#merge.list(base(PARENT))
       for (const child of this.#merge.children) {
         pool.parentOf[child] = blob
@@ -269,8 +270,8 @@ export class Upkeep {
     const entered = this.#gate.enter()
     try {
       if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) === 0) return -1
-      pool.reserve(1)
-      pool.unpinAll()
+      pool.slots.reserve(1)
+      pool.slots.unpinAll()
       return pool.fetch(blob)
     } finally {
       this.#gate.leave(entered)
@@ -310,8 +311,8 @@ export class Upkeep {
     } catch (cause) {
       throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${blob}: ${(cause as Error).message}: ${ADVICE}`, { cause })
     }
-    if (live === own.live(frame)) return
-    const what = `its nodes take ${live} bytes and not the ${own.live(frame)} that it says`
+    if (live === own.space.live(frame)) return
+    const what = `its nodes take ${live} bytes and not the ${own.space.live(frame)} that it says`
     throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${blob}: ${what}: ${ADVICE}`)
   }
 
@@ -329,7 +330,7 @@ export class Upkeep {
   #adopt(slot: number, blob: number): void {
     this.#merge.list(base(slot))
     for (const child of this.#merge.children) this.#pool.parentOf[child] = blob
-    if (this.#known.size > 0) this.#known.set(blob, this.#private.live(base(slot)))
+    if (this.#known.size > 0) this.#known.set(blob, this.#private.space.live(base(slot)))
   }
 
   /** Puts frames of the private pool in the place of the blobs' own and frees blobs, if all that was copied is unchanged. */
@@ -339,14 +340,14 @@ export class Upkeep {
     const entered = this.#gate.enter()
     try {
       if (Atomics.load(pool.control, C_FAILED) !== 0) return false
-      pool.unpinAll()
+      pool.slots.unpinAll()
       for (let i = 0; i < this.#slots.length; i++) {
         const slot = this.#slots[i]
         // An image that a round still needs would have to be copied aside: that is soon over, unlike a view.
         if (pool.version[slot] !== this.#versions[i] || Atomics.load(pool.cut, slot) !== 0) return false
-        pool.pin(slot)
+        pool.slots.pin(slot)
       }
-      pool.reserve(SLOTS_A_STEP)
+      pool.slots.reserve(SLOTS_A_STEP)
       pool.seq = this.#lastSeq()
       // All are held before one is let go of: a reader must not go from a new frame to an old one.
       const slots = results.map(result => pool.beginWrite(pool.slotOf[own.u32[(base(result) + H_BLOB) >> 2]] - 1))

@@ -75,8 +75,8 @@ export class ViewResidency implements Residency {
     try {
       if (!this.isOpen()) throw viewExpired()
       if (parent >= 0 && pool.version[parent] !== version) return -1
-      pool.unpinAll()
-      if (parent >= 0) pool.pin(parent)
+      pool.slots.unpinAll()
+      if (parent >= 0) pool.slots.pin(parent)
       return this.#fetch(blob)
     } finally {
       this.#gate.leave(entered)
@@ -91,7 +91,7 @@ export class ViewResidency implements Residency {
       throw new HoltError('HOLT_CORRUPT_FRAME', `a view refers to blob ${blob}, which it does not have`)
     }
     if (kept > 0) return kept - 1
-    const slot = pool.takeSlot(true)
+    const slot = pool.slots.take(true)
     if (!this.isOpen()) throw viewExpired()
     pool.file.read(-kept - 1, blob, pool.disk.sums[-kept - 1], pool.u8, slot)
     pool.touch[slot] = pool.control[C_TICK]

@@ -1,8 +1,8 @@
 /** Volumes that are damaged and then repaired, which the power may cut short. */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
+import { ROOT_BLOB } from '../../src/engine/layout.ts'
 import { readManifest } from '../../src/engine/manifest.ts'
-import { ROOT_BLOB } from '../../src/engine/pool.ts'
 import { FRAME_SIZE, PAGE_SIZE } from '../../src/limits.ts'
 import type { MemoryStorage } from './memory-storage.ts'
 import type { VolumeWork } from './volume-work.ts'

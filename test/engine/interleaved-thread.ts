@@ -1,7 +1,7 @@
 /** A thread of interleaved.test.ts: does its part while all threads pass the turn to each other at every atomic step. */
 import assert from 'node:assert/strict'
 import { parentPort, workerData } from 'node:worker_threads'
-import { Pool } from '../../src/engine/pool.ts'
+import { FrameSpace } from '../../src/engine/frame-space.ts'
 import { type HoltError, openShared, type View } from '../../src/index.ts'
 import { join, yieldingBytes } from '../support/interleave.ts'
 import { seededRandom } from '../support/random.ts'
@@ -25,9 +25,9 @@ const turns = join(schedule, thread)
 
 // Where nodes are made and given up, a frame is half changed: others shall see it so.
 for (const name of ['allocate', 'abandon'] as const) {
-  const step = Pool.prototype[name] as (this: Pool, base: number, size: number) => number
-  Object.defineProperty(Pool.prototype, name, {
-    value(this: Pool, base: number, size: number) {
+  const step = FrameSpace.prototype[name] as (this: FrameSpace, base: number, size: number) => number
+  Object.defineProperty(FrameSpace.prototype, name, {
+    value(this: FrameSpace, base: number, size: number) {
       turns.yield()
       const result = step.call(this, base, size)
       turns.yield()

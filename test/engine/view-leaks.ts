@@ -1,6 +1,7 @@
 /** What views leave behind when they are closed: nothing. */
 import assert from 'node:assert/strict'
-import { Pool, ROOT_BLOB } from '../../src/engine/pool.ts'
+import { ROOT_BLOB } from '../../src/engine/layout.ts'
+import { Pool } from '../../src/engine/pool.ts'
 import { C_BLOB_HIGH } from '../../src/engine/shared.ts'
 import type { Store } from '../../src/index.ts'
 import { MAX_BLOBS } from '../../src/limits.ts'

@@ -73,7 +73,7 @@ export class Build {
   run(chunk: ChunkReader, key: Uint8Array, first: number, end: number, depth: number, seq: number): number {
     const pool = this.#pool
     this.#begin(chunk, key, depth, seq)
-    pool.unpinAll()
+    pool.slots.unpinAll()
     this.slot = pool.createBlob()
     const next = this.#run(first, end)
     const base = this.slot << FRAME_SHIFT
@@ -99,7 +99,7 @@ export class Build {
     const open = this.#open
     this.#begin(chunk, key, depth, seq)
     this.#isAppending = true
-    pool.unpinAll()
+    pool.slots.unpinAll()
     const source = pool.fetch(blob) << FRAME_SHIFT
     this.slot = pool.createBlob()
     this.#copyFrame(source, this.slot << FRAME_SHIFT)
@@ -109,14 +109,14 @@ export class Build {
       return first
     }
     const next = this.#run(first, end)
-    pool.unpinAll()
-    pool.pin(this.slot)
+    pool.slots.unpinAll()
+    pool.slots.pin(this.slot)
     const old = pool.fetch(blob)
     // Freed, the slot keeps its bytes: they become the blob's.
     pool.freeBlob(pool.blobOf[this.slot])
     pool.u32[((this.slot << FRAME_SHIFT) + H_BLOB) >> 2] = blob
     pool.relocate(old, this.slot)
-    pool.pin(this.slot)
+    pool.slots.pin(this.slot)
     pool.beginWrite(this.slot)
     pool.endWrite(this.slot)
     return next
@@ -154,7 +154,7 @@ export class Build {
     const { u8, u16 } = pool
     for (let refAt = base + H_ROOT; refAt !== 0; ) {
       const node = nodeAt(pool, base, refAt)
-      pool.abandon(base, nodeSize(pool, node))
+      pool.space.abandon(base, nodeSize(pool, node))
       if (u8[node] === PREFIX) {
         at += u8[node + PREFIX_LENGTH]
         refAt = node + PREFIX_CHILD
@@ -219,7 +219,7 @@ export class Build {
     const suffix = length - depth - (isTerminal ? 0 : 1)
     const size = leafSize(open.top < 0 ? length - depth : suffix, n)
     const base = this.slot << FRAME_SHIFT
-    const offset = pool.allocate(base, size)
+    const offset = pool.space.allocate(base, size)
     const leaf = base + offset
     const words = leaf >> 2
     const suffixLength = open.top < 0 ? length - depth : suffix

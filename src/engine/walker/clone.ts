@@ -96,7 +96,7 @@ export function cloneSubtree(pool: Pool, from: number, refAt: number, to: number
     const hangAt = stack[--top]
     const source = nodeAt(pool, from, stack[--top])
     const size = packedSize(pool, source)
-    const copy = to + pool.allocate(to, size)
+    const copy = to + pool.space.allocate(to, size)
     copyNode(pool, source, copy, size)
     if (hangAt === 0) root = refOf(copy - to)
     else u16[hangAt >> 1] = refOf(copy - to)
@@ -135,7 +135,7 @@ function cloneRun(pool: Pool, from: number, to: number, source: number, copy: nu
   const end = runEnd(pool, source, byte)
   const crossing = nodeAt(pool, from, findChild(pool, source, byte))
   const size = nodeSize(pool, crossing)
-  const fresh = to + pool.allocate(to, size)
+  const fresh = to + pool.space.allocate(to, size)
   copyBytes(pool.u8, crossing, pool.u8, fresh, size)
   for (let b = byte; b <= end; b++) u16[(copy + findChild(pool, source, b) - source) >> 1] = refOf(fresh - to)
   return end

@@ -47,7 +47,7 @@ export class Cut {
     for (let i = this.depth - 1; ; i--) {
       const node = base + this.nodes[i]
       const refAt = base + this.refs[i]
-      pool.release(base, node, nodeSize(pool, node))
+      pool.space.release(base, node, nodeSize(pool, node))
       if (i === 0) {
         u16[refAt >> 1] = 0
         return true
@@ -88,7 +88,7 @@ export class Cut {
     if (ways(pool, node) !== 1) return
     if (children === 0) {
       u16[refAt >> 1] = terminal
-      pool.release(base, node, nodeSize(pool, node))
+      pool.space.release(base, node, nodeSize(pool, node))
       return
     }
     const edge = this.edge
@@ -108,7 +108,7 @@ export class Cut {
     const ref = this.lengthen(base, child, u16[childRefAt >> 1], n)
     if (ref === 0) return
     u16[refAt >> 1] = ref
-    pool.abandon(base, dead)
+    pool.space.abandon(base, dead)
   }
 
   /** Puts the first `n` bytes of {@link edge} in front of the node `child`; returns the new reference, 0 when no room. */
@@ -129,14 +129,14 @@ export class Cut {
     if (kind === PREFIX || kind === BLOB) {
       const more = u8[child + PREFIX_LENGTH]
       const isBlob = kind === BLOB
-      if (pool.room(base, SPILL_RESERVE) < (isBlob ? crossingSize(n + more) : edgeSize(n + more))) return 0
+      if (pool.space.room(base, SPILL_RESERVE) < (isBlob ? crossingSize(n + more) : edgeSize(n + more))) return 0
       copyBytes(u8, child + (isBlob ? BLOB_BYTES : PREFIX_BYTES), edge, n, more)
-      pool.abandon(base, nodeSize(pool, child))
+      pool.space.abandon(base, nodeSize(pool, child))
       return isBlob
         ? makeCrossing(pool, base, edge, 0, n + more, u32[(child + BLOB_CHILD) >> 2])
         : makeEdge(pool, base, edge, 0, n + more, u16[(child + PREFIX_CHILD) >> 1])
     }
-    if (pool.room(base, SPILL_RESERVE) < edgeSize(n)) return 0
+    if (pool.space.room(base, SPILL_RESERVE) < edgeSize(n)) return 0
     return makeEdge(pool, base, edge, 0, n, childRef)
   }
 }

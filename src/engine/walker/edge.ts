@@ -34,7 +34,7 @@ export function makeEdge(
   let end = at + length
   while (end > at) {
     const n = Math.min(MAX_PREFIX, end - at)
-    const node = base + pool.allocate(base, prefixSize(n))
+    const node = base + pool.space.allocate(base, prefixSize(n))
     pool.u8[node] = PREFIX
     pool.u8[node + PREFIX_LENGTH] = n
     pool.u16[(node + PREFIX_CHILD) >> 1] = child
@@ -61,7 +61,7 @@ export function makeCrossing(
   blob: number,
 ): number {
   const inline = Math.min(length, MAX_PREFIX)
-  const node = base + pool.allocate(base, blobSize(inline))
+  const node = base + pool.space.allocate(base, blobSize(inline))
   pool.u8[node] = BLOB
   pool.u8[node + BLOB_LENGTH] = inline
   pool.u16[(node + 2) >> 1] = 0

@@ -1,6 +1,6 @@
 /**
  * Removal of a record, or of the edge by which a subtree hangs (renamePrefix). A child blob that is left without keys
- * is cut from its parent and freed; one that is left with few is noted for the maintenance to merge (Pool.abandon).
+ * is cut from its parent and freed; one that is left with few is noted for the maintenance to merge (FrameSpace.abandon).
  *
  * A record can be removed on either side of the gate, as in `insert.ts`; a removal that leaves its frame without keys
  * frees a blob and so asks for the exclusive side. It begins at the route to the key's directory where one is known, unless
@@ -27,8 +27,9 @@ import {
   PREFIX_BYTES,
   PREFIX_CHILD,
   PREFIX_LENGTH,
+  ROOT_BLOB,
 } from '../layout.ts'
-import { type Pool, ROOT_BLOB } from '../pool.ts'
+import type { Pool } from '../pool.ts'
 import { C_TICK } from '../shared.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { Cut, ways } from './cut.ts'
@@ -186,7 +187,7 @@ export class Erase {
     const last = base + this.#path.nodes[this.#path.depth - 1]
     const others = hangs === last ? bytes - nodeSize(this.#pool, last) : bytes
     this.#cut(this.#pool.beginWrite(this.slot))
-    this.#pool.abandon(this.slot << FRAME_SHIFT, others)
+    this.#pool.space.abandon(this.slot << FRAME_SHIFT, others)
     this.#prune()
   }
 
@@ -212,7 +213,7 @@ export class Erase {
     const end = this.#end
     const isRouted = routes?.find(keyBytes, end) === true
     this.#isRouted = isRouted
-    if (this.#latch.isExclusive) pool.unpinAll()
+    if (this.#latch.isExclusive) pool.slots.unpinAll()
     let slot = isRouted ? this.#fetchRouted(routes!.slot) : this.#fetch(ROOT_BLOB)
     this.slot = slot
     this.#version = isRouted ? routes!.version : Atomics.load(pool.version, slot)
@@ -280,8 +281,8 @@ export class Erase {
         pool.parentOf[blob] = pool.blobOf[slot]
         if (what === EMPTY_BLOB && u16[((child << FRAME_SHIFT) + H_ROOT) >> 1] === 0) return FOUND
         if (this.#latch.isExclusive) {
-          pool.unpinAll()
-          pool.pin(child)
+          pool.slots.unpinAll()
+          pool.slots.pin(child)
         }
         slot = child
         this.slot = slot
@@ -307,7 +308,7 @@ export class Erase {
   /** The slot of a route that was found, kept resident while it is at hand. */
   #fetchRouted(slot: number): number {
     const pool = this.#pool
-    if (this.#latch.isExclusive) pool.pin(slot)
+    if (this.#latch.isExclusive) pool.slots.pin(slot)
     const tick = pool.control[C_TICK]
     if (pool.touch[slot] !== tick) pool.touch[slot] = tick
     return slot

@@ -62,7 +62,7 @@ export class Gather {
     weigh: (blob: number) => number,
   ): boolean {
     const pool = this.#pool
-    if (pool.u16[(base + H_ROOT) >> 1] === 0 || pool.room(base, 0) < 2 * NODE256_SIZE) return false
+    if (pool.u16[(base + H_ROOT) >> 1] === 0 || pool.space.room(base, 0) < 2 * NODE256_SIZE) return false
     this.#list(base, weigh)
     const subtree = this.#bestSubtree(most, mostBlobs)
     const [from, to] = this.#bestRun(most, mostBlobs)
@@ -176,7 +176,7 @@ export class Gather {
     u16[(group + H_ROOT) >> 1] = cloneSubtree(pool, base, isPrefix ? node + PREFIX_CHILD : refAt, group)
     const edge = isPrefix ? u8[node + PREFIX_LENGTH] : 0
     u16[refAt >> 1] = makeCrossing(pool, base, u8, node + PREFIX_BYTES, edge, blob)
-    pool.abandon(base, size)
+    pool.space.abandon(base, size)
   }
 
   /** The bytes between the neighbours, at which nothing hangs, belong to the run from now on. */
@@ -187,7 +187,7 @@ export class Gather {
     u16[root >> 1] = refOf(newNode4(pool, group) - group)
     for (let i = from; i <= to; i++) {
       const ref = cloneSubtree(pool, base, this.#hangAt[i], group)
-      pool.abandon(base, measureSubtree(pool, base, this.#hangAt[i]))
+      pool.space.abandon(base, measureSubtree(pool, base, this.#hangAt[i]))
       for (let byte = this.#first[i]; byte <= this.#last[i]; byte++) {
         addChild(pool, group, nodeAt(pool, group, root), root, byte, ref)
       }

@@ -39,9 +39,10 @@ import {
   PREFIX_CHILD,
   PREFIX_LENGTH,
   prefixSize,
+  ROOT_BLOB,
   refOf,
 } from '../layout.ts'
-import { type Pool, ROOT_BLOB } from '../pool.ts'
+import type { Pool } from '../pool.ts'
 import { C_TICK } from '../shared.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { cloneSubtree } from './clone.ts'
@@ -168,8 +169,8 @@ export class Insert {
       return slot < 0 ? EXCLUSIVE : slot
     }
     // Only the frame at hand must stay resident, and the one that a subtree is copied from.
-    pool.unpinAll()
-    if (this.#kind === COPY) pool.pin(this.#graft >> FRAME_SHIFT)
+    pool.slots.unpinAll()
+    if (this.#kind === COPY) pool.slots.pin(this.#graft >> FRAME_SHIFT)
     return pool.fetch(blob)
   }
 
@@ -187,8 +188,8 @@ export class Insert {
   #fetchRouted(slot: number): number {
     const pool = this.#pool
     if (this.#latch.isExclusive) {
-      pool.unpinAll()
-      pool.pin(slot)
+      pool.slots.unpinAll()
+      pool.slots.pin(slot)
     }
     const tick = pool.control[C_TICK]
     if (pool.touch[slot] !== tick) pool.touch[slot] = tick
@@ -307,7 +308,7 @@ export class Insert {
     if (this.#kind === RECORD) need += leafSize(rest, this.#valueLength)
     else if (this.#kind === CROSSING) need += crossingSize(rest)
     else need += edgeSize(rest) + this.#graftSize
-    if (this.#pool.room(slot << FRAME_SHIFT, SPILL_RESERVE) >= need) return this.#latch.begin(slot, version)
+    if (this.#pool.space.room(slot << FRAME_SHIFT, SPILL_RESERVE) >= need) return this.#latch.begin(slot, version)
     if (!this.#latch.isExclusive) return this.#unchanged(slot, version) ? EXCLUSIVE : RETRY
     makeRoom(this.#pool, slot, need)
     return RETRY
@@ -327,7 +328,7 @@ export class Insert {
       const root = cloneSubtree(pool, this.#graft, this.#graft + H_ROOT, base)
       return makeEdge(pool, base, this.#key, at, rest, root)
     }
-    const leaf = base + pool.allocate(base, leafSize(rest, this.#valueLength))
+    const leaf = base + pool.space.allocate(base, leafSize(rest, this.#valueLength))
     pool.u8[leaf] = LEAF
     pool.u16[(leaf + LEAF_KEY_START) >> 1] = LEAF_HEAD
     pool.u16[(leaf + LEAF_SUFFIX) >> 1] = rest
@@ -378,10 +379,10 @@ export class Insert {
     const base = slot << FRAME_SHIFT
     if (inPlace) {
       this.#writeValue(base + leafOffset, base + leafOffset + start + suffix)
-      if (size < old) pool.abandon(base, old - size)
+      if (size < old) pool.space.abandon(base, old - size)
     } else {
       u16[(base + refOffset) >> 1] = this.#place(base, this.#end - suffix)
-      pool.abandon(base, old)
+      pool.space.abandon(base, old)
     }
     this.#latch.end(slot, true)
     return REPLACED
@@ -433,7 +434,7 @@ export class Insert {
     addChild(pool, base, node, 0, u8[bytes + shared], below)
     this.#branch(base, node, at + shared)
     u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
-    pool.abandon(base, isBlob ? blobSize(rest + shared + 1) : prefixSize(rest + shared + 1))
+    pool.space.abandon(base, isBlob ? blobSize(rest + shared + 1) : prefixSize(rest + shared + 1))
     this.#latch.end(slot)
     return INSERTED
   }

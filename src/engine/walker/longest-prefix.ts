@@ -27,8 +27,9 @@ import {
   PREFIX_BYTES,
   PREFIX_CHILD,
   PREFIX_LENGTH,
+  ROOT_BLOB,
 } from '../layout.ts'
-import { type Pool, ROOT_BLOB } from '../pool.ts'
+import type { Pool } from '../pool.ts'
 import { C_RENAMES, C_TICK } from '../shared.ts'
 import { bufferOf, commonLength, copyBytes } from './bytes.ts'
 import { findChild, leafValueLength } from './node.ts'

@@ -34,8 +34,9 @@ import {
   offsetOf,
   PREFIX,
   PREFIX_BYTES,
+  ROOT_BLOB,
 } from '../layout.ts'
-import { type Pool, ROOT_BLOB } from '../pool.ts'
+import type { Pool } from '../pool.ts'
 import { C_MOVES, C_RENAMES, C_TICK } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { ABSENT, CONFLICT, FOUND } from './cold.ts'

@@ -133,7 +133,7 @@ export class Merge {
       if (ref === 0) throw new Error('a merge overflows: room was not checked')
     }
     u16[refAt >> 1] = ref
-    pool.abandon(base, nodeSize(pool, crossing))
+    pool.space.abandon(base, nodeSize(pool, crossing))
   }
 
   /** Hangs what the child's tree branches to at the bytes of the run, and takes away the bytes that lead nowhere. */
@@ -152,7 +152,7 @@ export class Merge {
       // Removing may shrink the node, which then hangs elsewhere.
       if (at !== 0 && u16[at >> 1] === run) removeChild(pool, base, node, nodeRefAt, byte)
     }
-    pool.abandon(base, nodeSize(pool, crossing))
+    pool.space.abandon(base, nodeSize(pool, crossing))
     path.collapse(base, i - 1)
   }
 

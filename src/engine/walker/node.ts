@@ -156,7 +156,7 @@ export function nextChild(pool: Pool, node: number, from: number): number {
 
 /** A Node4 without children in the frame at `base`; the caller checked the room. */
 export function newNode4(pool: Pool, base: number): number {
-  const node = base + pool.allocate(base, NODE4_SIZE)
+  const node = base + pool.space.allocate(base, NODE4_SIZE)
   pool.u8.fill(0, node, node + NODE4_SIZE)
   pool.u8[node] = NODE4
   return node
@@ -224,20 +224,23 @@ export function removeChild(pool: Pool, base: number, node: number, refAt: numbe
       return
     case NODE16:
       removeSorted(pool, node, NODE16_KEYS, NODE16_CHILDREN, byte)
-      if (n <= SHRINK_TO_4 && pool.room(base, SPILL_RESERVE) >= NODE4_SIZE) rebuild(pool, base, node, refAt, NODE4)
+      if (n <= SHRINK_TO_4 && pool.space.room(base, SPILL_RESERVE) >= NODE4_SIZE)
+        rebuild(pool, base, node, refAt, NODE4)
       return
     case NODE48: {
       const i = u8[node + NODE48_INDEX + byte] - 1
       u16[(node + NODE48_CHILDREN + i * 2) >> 1] = 0
       u8[node + NODE48_INDEX + byte] = 0
       u8[node + INNER_COUNT] = n
-      if (n <= SHRINK_TO_16 && pool.room(base, SPILL_RESERVE) >= NODE16_SIZE) rebuild(pool, base, node, refAt, NODE16)
+      if (n <= SHRINK_TO_16 && pool.space.room(base, SPILL_RESERVE) >= NODE16_SIZE)
+        rebuild(pool, base, node, refAt, NODE16)
       return
     }
     default:
       u16[(node + NODE256_CHILDREN + byte * 2) >> 1] = 0
       u8[node + INNER_COUNT] = n
-      if (n <= SHRINK_TO_48 && pool.room(base, SPILL_RESERVE) >= NODE48_SIZE) rebuild(pool, base, node, refAt, NODE48)
+      if (n <= SHRINK_TO_48 && pool.space.room(base, SPILL_RESERVE) >= NODE48_SIZE)
+        rebuild(pool, base, node, refAt, NODE48)
   }
 }
 
@@ -260,7 +263,7 @@ export function rebuild(pool: Pool, base: number, node: number, refAt: number, k
   const { u8, u16 } = pool
   const size =
     kind === NODE4 ? NODE4_SIZE : kind === NODE16 ? NODE16_SIZE : kind === NODE48 ? NODE48_SIZE : NODE256_SIZE
-  const fresh = base + pool.allocate(base, size)
+  const fresh = base + pool.space.allocate(base, size)
   u8.fill(0, fresh, fresh + size)
   u8[fresh] = kind
   u16[(fresh + INNER_TERMINAL) >> 1] = u16[(node + INNER_TERMINAL) >> 1]
@@ -268,7 +271,7 @@ export function rebuild(pool: Pool, base: number, node: number, refAt: number, k
     addChild(pool, base, fresh, 0, byte, u16[findChild(pool, node, byte) >> 1])
   }
   u16[refAt >> 1] = refOf(fresh - base)
-  pool.abandon(base, nodeSize(pool, node))
+  pool.space.abandon(base, nodeSize(pool, node))
   return fresh
 }
 

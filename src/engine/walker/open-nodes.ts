@@ -129,7 +129,7 @@ export class OpenNodes {
     const kind = children <= 4 ? NODE4 : children <= 16 ? NODE16 : children <= 48 ? NODE48 : NODE256
     const size =
       kind === NODE4 ? NODE4_SIZE : kind === NODE16 ? NODE16_SIZE : kind === NODE48 ? NODE48_SIZE : NODE256_SIZE
-    const node = base + pool.allocate(base, size)
+    const node = base + pool.space.allocate(base, size)
     u8.fill(0, node, node + size)
     u8[node] = kind
     u8[node + INNER_COUNT] = children

@@ -83,8 +83,8 @@ export class Overflow {
     pool.beginWrite(oldSlot)
     pool.endWrite(oldSlot)
     if (pool.u32[(old + H_DEAD) >> 2] > WORTH_COMPACTING) compact(pool, oldSlot)
-    pool.unpinAll()
-    pool.pin(newSlot)
+    pool.slots.unpinAll()
+    pool.slots.pin(newSlot)
     return newSlot
   }
 
@@ -94,7 +94,7 @@ export class Overflow {
     const start = open.starts[i]
     if (start === SCATTERED) return this.#copy(from, open.refs[i], to)
     const bytes = open.bytes[i]
-    const at = this.#pool.allocate(to, bytes)
+    const at = this.#pool.space.allocate(to, bytes)
     this.#pool.u8.copyWithin(to + at, from + start, from + start + bytes)
     return shiftSubtree(this.#pool, to, open.refs[i], (at - start) >> 3)
   }
@@ -161,7 +161,7 @@ export class Overflow {
     else if (length === 0) u16[(base + H_ROOT) >> 1] = open.refs[first]
     else {
       u16[(base + H_ROOT) >> 1] = u16[(child + PREFIX_CHILD) >> 1]
-      pool.abandon(base, prefixSize(length))
+      pool.space.abandon(base, prefixSize(length))
     }
   }
 }

@@ -17,9 +17,10 @@ import {
   PREFIX_BYTES,
   PREFIX_CHILD,
   PREFIX_LENGTH,
+  ROOT_BLOB,
 } from '../layout.ts'
 import { ChunkReader, ENTRY_HEAD } from '../load-chunk.ts'
-import { type Pool, ROOT_BLOB } from '../pool.ts'
+import type { Pool } from '../pool.ts'
 import { Build } from './build.ts'
 import { commonLength } from './bytes.ts'
 import { edgeSize } from './edge.ts'
@@ -112,7 +113,7 @@ export class PlaceChunk {
     const pool = this.#pool
     const { u8, u16, u32 } = pool
     const key = this.#key
-    pool.unpinAll()
+    pool.slots.unpinAll()
     this.#blob = ROOT_BLOB
     this.#entry = 0
     this.#agreed = 0
@@ -123,7 +124,7 @@ export class PlaceChunk {
     let shared = 0
     let isLast = true
     for (;;) {
-      this.#room = pool.room(base, SPILL_RESERVE)
+      this.#room = pool.space.room(base, SPILL_RESERVE)
       if (u16[refAt >> 1] === 0) return at
       const node = nodeAt(pool, base, refAt)
       const kind = u8[node]
@@ -147,7 +148,7 @@ export class PlaceChunk {
         this.#entry = at
         this.#blob = u32[(node + BLOB_CHILD) >> 2]
         isLast = true
-        pool.unpinAll()
+        pool.slots.unpinAll()
         base = pool.fetch(this.#blob) << FRAME_SHIFT
         refAt = base + H_ROOT
         continue

@@ -62,8 +62,8 @@ export class LiveResidency implements Residency {
     const entered = this.#gate.enter()
     try {
       if (parent >= 0 && pool.version[parent] !== version) return -1
-      pool.unpinAll()
-      if (parent >= 0) pool.pin(parent)
+      pool.slots.unpinAll()
+      if (parent >= 0) pool.slots.pin(parent)
       return pool.fetch(blob)
     } finally {
       this.#gate.leave(entered)

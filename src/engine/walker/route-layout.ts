@@ -54,7 +54,7 @@ function pages(bytes: number): number {
 
 /** Whether the frame at `base` gains from the routing layout, and its packed copy has room in a frame. */
 export function planRouting(pool: Pool, base: number): boolean {
-  if (pool.live(base) < MIN_ROUTED_BYTES || pool.u16[(base + H_ROOT) >> 1] === 0) return false
+  if (pool.space.live(base) < MIN_ROUTED_BYTES || pool.u16[(base + H_ROOT) >> 1] === 0) return false
   let inner = 0
   let live = 0
   let keys = 0

@@ -55,11 +55,11 @@ const bytes = new Int32Array(MAX_NODES)
 
 /** Makes at least `need` bytes available in the frame in `slot`, which may move; the caller descends again. */
 export function makeRoom(pool: Pool, slot: number, need: number): void {
-  pool.pin(slot)
+  pool.slots.pin(slot)
   const base = slot << FRAME_SHIFT
   if (pool.u32[(base + H_DEAD) >> 2] + pool.u32[(base + H_SLACK) >> 2] >= WORTH_COMPACTING) {
     const packed = compact(pool, slot)
-    if (pool.room(packed << FRAME_SHIFT, SPILL_RESERVE) >= need + WORTH_COMPACTING) return
+    if (pool.space.room(packed << FRAME_SHIFT, SPILL_RESERVE) >= need + WORTH_COMPACTING) return
     slot = packed
   }
   const victim = chooseVictim(pool, slot << FRAME_SHIFT)
@@ -69,15 +69,15 @@ export function makeRoom(pool: Pool, slot: number, need: number): void {
 
 /** Rebuilds the frame packed in another slot, which becomes its home and is returned. */
 export function compact(pool: Pool, slot: number): number {
-  pool.pin(slot)
-  const to = pool.takeSlot(true)
+  pool.slots.pin(slot)
+  const to = pool.slots.take(true)
   const source = slot << FRAME_SHIFT
   const base = to << FRAME_SHIFT
   pool.formatFrame(to, pool.blobOf[slot])
   cloneFrame(pool, source, base)
   pool.u32[(base + H_COMPACTIONS) >> 2] = pool.u32[(source + H_COMPACTIONS) >> 2] + 1
   pool.relocate(slot, to)
-  pool.pin(to)
+  pool.slots.pin(to)
   pool.beginWrite(to)
   pool.endWrite(to)
   pool.count('compactions')
@@ -105,7 +105,7 @@ function spill(pool: Pool, slot: number, i: number): number {
   const base = slot << FRAME_SHIFT
   const edge = base + (victim - source) + PREFIX_BYTES
   pool.u16[(base + (refAt - source)) >> 1] = makeCrossing(pool, base, pool.u8, edge, edgeLength, blob)
-  pool.abandon(base, size)
+  pool.space.abandon(base, size)
   pool.endWrite(slot)
   pool.count('spillovers')
   return slot
@@ -134,7 +134,7 @@ function spillRun(pool: Pool, slot: number): void {
   const base = slot << FRAME_SHIFT
   let to: number
   try {
-    to = pool.takeSlot(true)
+    to = pool.slots.take(true)
   } catch (error) {
     pool.endWrite(slot)
     throw error
@@ -150,7 +150,7 @@ function spillRun(pool: Pool, slot: number): void {
   hangRun(pool, fresh, follow(pool, fresh, way), blob)
   pool.u32[(fresh + H_COMPACTIONS) >> 2] = pool.u32[(base + H_COMPACTIONS) >> 2] + 1
   pool.relocate(slot, to, true)
-  pool.pin(to)
+  pool.slots.pin(to)
   pool.beginWrite(to)
   pool.endWrite(to)
   pool.count('spillovers')

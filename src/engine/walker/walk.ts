@@ -5,8 +5,8 @@
  * says so afterwards.
  */
 import { FRAME_SHIFT, MAX_KEY } from '../../limits.ts'
-import { H_BLOB, H_ROOT, offsetOf } from '../layout.ts'
-import { type Pool, ROOT_BLOB } from '../pool.ts'
+import { H_BLOB, H_ROOT, offsetOf, ROOT_BLOB } from '../layout.ts'
+import type { Pool } from '../pool.ts'
 import { C_MOVES, C_RENAMES, C_TICK } from '../shared.ts'
 import type { Residency } from './residency.ts'
 
