@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Row, Table } from './figures.ts'
 import { dropCaches, type Filesystem, mountHoltfs, mountPassthrough, plainDirectory } from './filesystems.ts'
 import { PeerProcess } from './peer-process.ts'
+import { inTurn } from './rounds.ts'
 
 /** Before these the kernel drops names and inodes, but keeps file contents. */
 const COLD = /nothing cached|kernel dropped/
@@ -66,34 +67,17 @@ async function startCrowd(name: string, where: string): Promise<PeerProcess[]> {
   return crowd
 }
 
-async function askAtOnce(crowds: Map<string, PeerProcess[]>, rounds: number): Promise<Row[]> {
-  const none = () => Object.fromEntries([...crowds.keys()].map((name): [string, number[]] => [name, []]))
-  const rows = AT_ONCE.map((operation): Row => ({ operation, unit: 'ns', values: none() }))
-  for (let round = 0; round <= rounds; round++) {
-    process.stderr.write(`mount: ${CLIENTS} clients, round ${round} of ${rounds}\n`)
-    for (const { operation, values } of rows) {
-      for (const [name, crowd] of crowds) {
-        const figures = await Promise.all(crowd.map(client => client.ask(operation)))
-        if (round > 0) values[name].push(Math.max(...figures.map(figure => figure as number)) / CLIENTS)
-      }
-    }
-  }
-  return rows
-}
-
 async function ask(clients: Map<string, PeerProcess>, rounds: number): Promise<Row[]> {
   const [first] = clients.values()
-  const none = () => Object.fromEntries([...clients.keys()].map((name): [string, number[]] => [name, []]))
-  const rows = first.names.map((operation): Row => ({ operation, unit: 'ns', values: none() }))
-  for (let round = 0; round <= rounds; round++) {
-    process.stderr.write(`mount: round ${round} of ${rounds}\n`)
-    for (const { operation, values } of rows) {
-      for (const [name, client] of clients) {
-        if (COLD.test(operation)) dropCaches()
-        const figure = await client.ask(operation)
-        if (round > 0 && figure !== undefined) values[name].push(figure)
-      }
-    }
-  }
-  return rows
+  return inTurn('mount', rounds, first.names, clients, (operation, client) => {
+    if (COLD.test(operation)) dropCaches()
+    return client.ask(operation)
+  })
+}
+
+async function askAtOnce(crowds: Map<string, PeerProcess[]>, rounds: number): Promise<Row[]> {
+  return inTurn(`mount: ${CLIENTS} clients`, rounds, AT_ONCE, crowds, async (operation, crowd) => {
+    const figures = await Promise.all(crowd.map(client => client.ask(operation)))
+    return Math.max(...figures.map(figure => figure as number)) / CLIENTS
+  })
 }

@@ -5,7 +5,7 @@
  */
 import { mkdtempSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Row, Table } from './figures.ts'
+import type { Table } from './figures.ts'
 import {
   dropCaches,
   type Filesystem,
@@ -16,6 +16,7 @@ import {
   plainDirectory,
 } from './filesystems.ts'
 import { PeerProcess } from './peer-process.ts'
+import { inTurn } from './rounds.ts'
 
 /** @throws when a filesystem gives a wrong answer, or holtfs cannot be mounted. */
 export async function benchPeers(scratch: string, rounds: number): Promise<Table[]> {
@@ -25,7 +26,7 @@ export async function benchPeers(scratch: string, rounds: number): Promise<Table
 async function measure(scratch: string, rounds: number, pinned: boolean): Promise<Table> {
   const directory = mkdtempSync(join(scratch, 'peers-'))
   const filesystems: Filesystem[] = []
-  const clients: PeerProcess[] = []
+  const clients = new Map<string, PeerProcess>()
   const absent: string[] = []
   try {
     filesystems.push(mountHoltfs(directory, pinned), plainDirectory(directory))
@@ -37,26 +38,19 @@ async function measure(scratch: string, rounds: number, pinned: boolean): Promis
       }
     }
     for (const { name, directory: where } of filesystems) {
-      clients.push(await PeerProcess.start(name, './peers-client.ts', [where], pinned))
+      clients.set(name, await PeerProcess.start(name, './peers-client.ts', [where], pinned))
     }
-    const subjects = filesystems.map(({ name }) => name)
-    const rows = clients[0].names.map(
-      (operation): Row => ({ operation, unit: 'ns', values: Object.fromEntries(subjects.map(name => [name, []])) }),
-    )
-    for (let round = 0; round <= rounds; round++) {
-      process.stderr.write(`peers${pinned ? ' on one core' : ''}: round ${round} of ${rounds}\n`)
-      for (const { operation, values } of rows) {
-        for (const [i, client] of clients.entries()) {
-          if (operation.includes('cold')) dropCaches()
-          const figure = await client.ask(operation)
-          if (round > 0 && figure !== undefined) values[subjects[i]].push(figure)
-        }
-      }
-    }
+    const subjects = [...clients.keys()]
+    const [first] = clients.values()
+    const what = `peers${pinned ? ' on one core' : ''}`
+    const rows = await inTurn(what, rounds, first.names, clients, (operation, client) => {
+      if (operation.includes('cold')) dropCaches()
+      return client.ask(operation)
+    })
     const title = `${pinned ? 'Server and client on one core' : 'On all cores'}.${absent.join('')}`
     return { title, subjects, notCompared: ['plain directory'], rows }
   } finally {
-    for (const client of clients) client.stop()
+    for (const client of clients.values()) client.stop()
     for (const filesystem of filesystems) await filesystem.stop()
   }
 }

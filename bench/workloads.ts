@@ -6,8 +6,9 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Row, Table } from './figures.ts'
+import type { Table } from './figures.ts'
 import { dropCaches, type Filesystem, mountBindfs, mountHoltfs, mountMergerfs, plainDirectory } from './filesystems.ts'
+import { inTurn } from './rounds.ts'
 
 const FILES = 20_000
 const FILES_PER_DIRECTORY = 50
@@ -49,20 +50,12 @@ export async function benchWorkloads(scratch: string, rounds: number): Promise<T
         absent.push(` Left out: ${(error as Error).message}.`)
       }
     }
-    const subjects = filesystems.map(({ name }) => name)
-    const none = () => Object.fromEntries(subjects.map((name): [string, number[]] => [name, []]))
-    const rows = Object.keys(STEPS).map((operation): Row => ({ operation, unit: 'ns', values: none() }))
-    for (let round = 0; round <= rounds; round++) {
-      process.stderr.write(`workloads: round ${round} of ${rounds}\n`)
-      for (const { operation, values } of rows) {
-        for (const { name, directory: cwd } of filesystems) {
-          const figure = run(STEPS[operation], cwd, archive, operation.includes('cold'))
-          if (round > 0) values[name].push(figure)
-        }
-      }
-    }
+    const subjects = new Map(filesystems.map(({ name, directory }) => [name, directory]))
+    const rows = await inTurn('workloads', rounds, Object.keys(STEPS), subjects, async (operation, cwd) =>
+      run(STEPS[operation], cwd, archive, operation.includes('cold')),
+    )
     const title = `Whole programs, one at a time.${absent.join('')}`
-    return [{ title, subjects, notCompared: ['plain directory'], rows }]
+    return [{ title, subjects: [...subjects.keys()], notCompared: ['plain directory'], rows }]
   } finally {
     for (const filesystem of filesystems) await filesystem.stop()
   }

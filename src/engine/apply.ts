@@ -4,7 +4,7 @@
  */
 import { HoltError } from '../errors.ts'
 import { MAX_KEY, MAX_VALUE } from '../limits.ts'
-import { CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
+import { CHANGE_DELETE, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, Change, RECORD_BATCH } from './batch.ts'
 import { ExclusiveLatch } from './latch.ts'
 import { RECORD_LOAD } from './load-chunk.ts'
 import type { Pool } from './pool.ts'
@@ -22,6 +22,7 @@ export class Apply {
   readonly #erase: Erase
   readonly #renamePrefix: RenamePrefix
   readonly #value = new Uint8Array(MAX_VALUE)
+  readonly #change = new Change()
   /** Made at the first load: its tables are large. */
   #placeChunk: PlaceChunk | undefined
 
@@ -47,17 +48,12 @@ export class Apply {
   }
 
   #changes(body: Uint8Array, length: number, seq: number): void {
-    let at = 0
-    while (at < length) {
-      const kind = body[at]
-      const keyLength = body[at + 2] | (body[at + 3] << 8)
-      const secondLength = body[at + 4] | (body[at + 5] << 8) | (body[at + 6] << 16)
-      const key = at + CHANGE_HEAD
-      const second = key + keyLength
-      const next = second + secondLength
-      if (next > length || keyLength > MAX_KEY || secondLength > MAX_VALUE) {
+    const change = this.#change
+    for (let at = 0; at < length; at = change.end) {
+      if (!change.read(body, at, length)) {
         throw new HoltError('HOLT_CORRUPT_WAL', `record ${seq} of the write-ahead log does not hold changes`)
       }
+      const { kind, key, keyLength, second, secondLength } = change
       switch (kind) {
         case CHANGE_PUT:
           this.#pool.noteKey(keyLength)
@@ -77,7 +73,6 @@ export class Apply {
         default:
           throw new HoltError('HOLT_CORRUPT_WAL', `record ${seq} of the write-ahead log holds change kind ${kind}`)
       }
-      at = next
     }
   }
 

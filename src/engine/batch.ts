@@ -5,7 +5,7 @@
  * A change is: kind u8, 0, key length u16, second length u32, key, second (the value, or the other name).
  */
 import { HoltError } from '../errors.ts'
-import { MAX_RECORD } from '../limits.ts'
+import { MAX_KEY, MAX_RECORD, MAX_VALUE } from '../limits.ts'
 import { copyBytes } from './walker/bytes.ts'
 
 /** WAL record type of a batch. */
@@ -18,6 +18,27 @@ export const CHANGE_RENAME_PREFIX = 4
 
 /** Bytes before the key of a change. */
 export const CHANGE_HEAD = 8
+
+/** Where one change is in the bytes of a record: read one after the other, by one object. */
+export class Change {
+  kind = 0
+  key = 0
+  keyLength = 0
+  second = 0
+  secondLength = 0
+  end = 0
+
+  /** Reads the change at `at`; false when none that can be is in the first `length` bytes. */
+  read(bytes: Uint8Array, at: number, length: number): boolean {
+    this.kind = bytes[at]
+    this.keyLength = bytes[at + 2] | (bytes[at + 3] << 8)
+    this.secondLength = bytes[at + 4] | (bytes[at + 5] << 8) | (bytes[at + 6] << 16)
+    this.key = at + CHANGE_HEAD
+    this.second = this.key + this.keyLength
+    this.end = this.second + this.secondLength
+    return this.end <= length && this.keyLength <= MAX_KEY && this.secondLength <= MAX_VALUE
+  }
+}
 
 export class Batch {
   bytes = new Uint8Array(64 * 1024)

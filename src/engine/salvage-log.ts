@@ -8,7 +8,7 @@ import { isZero, readSegment, wasDurable } from '../journal/replay.ts'
 import { listSegments, readSegmentHeader, SEGMENT_HEADER } from '../journal/segments.ts'
 import type { Storage } from '../journal/storage.ts'
 import { MAX_KEY } from '../limits.ts'
-import { CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, RECORD_BATCH } from './batch.ts'
+import { CHANGE_DELETE, CHANGE_PUT, CHANGE_RENAME, CHANGE_RENAME_PREFIX, Change, RECORD_BATCH } from './batch.ts'
 import type { FreshTree } from './fresh-tree.ts'
 import { ChunkReader, ENTRY_HEAD, RECORD_LOAD } from './load-chunk.ts'
 
@@ -108,6 +108,7 @@ function saltOf(bytes: Uint8Array): number {
 class VersionedApply {
   readonly #tree: FreshTree
   readonly #chunk = new ChunkReader()
+  readonly #change = new Change()
   readonly #key = new Uint8Array(MAX_KEY)
 
   constructor(tree: FreshTree) {
@@ -137,21 +138,17 @@ class VersionedApply {
 
   #changes(body: Uint8Array, length: number, seq: number): boolean {
     const tree = this.#tree
-    for (let at = 0; at < length; ) {
-      const keyLength = body[at + 2] | (body[at + 3] << 8)
-      const secondLength = body[at + 4] | (body[at + 5] << 8) | (body[at + 6] << 16)
-      const key = at + CHANGE_HEAD
-      const second = key + keyLength
-      const end = second + secondLength
-      if (end > length || keyLength > MAX_KEY) return false
+    const change = this.#change
+    for (let at = 0; at < length; at = change.end) {
+      if (!change.read(body, at, length)) return false
+      const { kind, key, keyLength, second, secondLength, end } = change
       const from = body.subarray(key, second)
       const to = body.subarray(second, end)
-      if (body[at] === CHANGE_PUT) tree.put(from, 0, keyLength, body, second, secondLength, seq)
-      else if (body[at] === CHANGE_DELETE) tree.delete(from, 0, keyLength, seq)
-      else if (body[at] === CHANGE_RENAME) tree.move(from, to, seq, true)
-      else if (body[at] !== CHANGE_RENAME_PREFIX || Buffer.compare(from, to.subarray(0, keyLength)) === 0) return false
+      if (kind === CHANGE_PUT) tree.put(from, 0, keyLength, body, second, secondLength, seq)
+      else if (kind === CHANGE_DELETE) tree.delete(from, 0, keyLength, seq)
+      else if (kind === CHANGE_RENAME) tree.move(from, to, seq, true)
+      else if (kind !== CHANGE_RENAME_PREFIX || Buffer.compare(from, to.subarray(0, keyLength)) === 0) return false
       else this.#moveBelow(from, to, seq)
-      at = end
     }
     return true
   }

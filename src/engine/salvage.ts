@@ -13,11 +13,11 @@ import { WAL } from './attach.ts'
 import { frameKey } from './frame-key.ts'
 import { FrameWalk } from './frame-walk.ts'
 import { FreshTree } from './fresh-tree.ts'
-import { LEAF_KEY_START, LEAF_SUFFIX, LEAF_VERSION, ROOT_BLOB } from './layout.ts'
+import { LEAF_KEY_START, LEAF_SUFFIX, ROOT_BLOB } from './layout.ts'
 import { type ManifestState, readManifest } from './manifest.ts'
 import { SalvageFrames } from './salvage-frames.ts'
 import { salvageLog } from './salvage-log.ts'
-import { leafValueLength } from './walker/node.ts'
+import { leafValueLength, leafVersion } from './walker/node.ts'
 
 /** Something that is lost, or was in doubt. */
 export interface Loss {
@@ -153,9 +153,7 @@ class Salvage {
     const visitor = {
       record: (path: Uint8Array, length: number, leaf: number) => {
         const value = leaf + u16[(leaf + LEAF_KEY_START) >> 1] + u16[(leaf + LEAF_SUFFIX) >> 1]
-        const stamp = (leaf + LEAF_VERSION) >> 2
-        const version = u32[stamp] + u32[stamp + 1] * 4294967296
-        this.#tree.put(path, 0, length, pool.u8, value, leafValueLength(pool, leaf), version)
+        this.#tree.put(path, 0, length, pool.u8, value, leafValueLength(pool, leaf), leafVersion(u32, leaf))
       },
       crossing: (path: Uint8Array, length: number, blob: number) => {
         this.#queue.push({ blob, key: path.slice(0, length) })

@@ -3,7 +3,7 @@
  * Reads the staged bytes only when a guard asks, each once.
  */
 import { HoltError } from '../errors.ts'
-import { type Batch, CHANGE_DELETE, CHANGE_HEAD, CHANGE_PUT, CHANGE_RENAME_PREFIX } from './batch.ts'
+import { type Batch, CHANGE_DELETE, CHANGE_PUT, CHANGE_RENAME_PREFIX, Change } from './batch.ts'
 
 /** What the batch has done to a key. */
 export const UNTOUCHED = 0
@@ -16,6 +16,7 @@ export class StagedState {
   readonly #keys = new Map<string, number>()
   /** Both names of each subtree that was renamed. */
   readonly #moved: Buffer[] = []
+  readonly #change = new Change()
   #read = 0
 
   constructor(batch: Batch) {
@@ -55,25 +56,22 @@ export class StagedState {
 
   #update(): void {
     const { bytes, length } = this.#batch
-    for (let at = this.#read; at < length; ) {
-      const kind = bytes[at]
-      const key = at + CHANGE_HEAD
-      const second = key + (bytes[at + 2] | (bytes[at + 3] << 8))
-      const end = second + (bytes[at + 4] | (bytes[at + 5] << 8) | (bytes[at + 6] << 16))
-      const name = Buffer.from(bytes.buffer, bytes.byteOffset + key, second - key)
+    const change = this.#change
+    for (; this.#read < length; this.#read = change.end) {
+      change.read(bytes, this.#read, length)
+      const { kind, key, keyLength, second, secondLength } = change
+      const name = Buffer.from(bytes.buffer, bytes.byteOffset + key, keyLength)
       if (kind === CHANGE_PUT) this.#keys.set(name.toString('latin1'), WRITTEN)
       else if (kind === CHANGE_DELETE) this.#keys.set(name.toString('latin1'), REMOVED)
       else {
-        const to = Buffer.from(bytes.buffer, bytes.byteOffset + second, end - second)
+        const to = Buffer.from(bytes.buffer, bytes.byteOffset + second, secondLength)
         if (kind === CHANGE_RENAME_PREFIX) this.#moved.push(Buffer.from(name), Buffer.from(to))
         else if (!name.equals(to)) {
           this.#keys.set(name.toString('latin1'), REMOVED)
           this.#keys.set(to.toString('latin1'), WRITTEN)
         }
       }
-      at = end
     }
-    this.#read = length
   }
 }
 

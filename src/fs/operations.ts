@@ -96,6 +96,11 @@ export interface FilesystemStatistics {
   nameMax: number
 }
 
+/** To be filled in. */
+export function noStatistics(): FilesystemStatistics {
+  return { blockSize: 0, blocks: 0, blocksFree: 0, blocksAvailable: 0, files: 0, filesFree: 0, nameMax: 0 }
+}
+
 export interface Operations {
   lookup(caller: Caller, parent: number, name: Uint8Array, attr: Uint8Array, at: number): number
   /** The kernel dropped `ino` from its cache, or could not use a reply that named it: an orphan may have come to its end. */

@@ -4,8 +4,9 @@
  * have in the pool, so key and value may have up to three bytes before and behind them that mean nothing.
  */
 import { MAX_VALUE, POOL_PADDING } from '../../limits.ts'
-import { LEAF_HEAD, LEAF_KEY_START, LEAF_SUFFIX, LEAF_VALUE, LEAF_VALUE_HIGH, LEAF_VERSION } from '../layout.ts'
+import { LEAF_HEAD, LEAF_KEY_START, LEAF_SUFFIX, LEAF_VALUE, LEAF_VALUE_HIGH } from '../layout.ts'
 import type { Pool } from '../pool.ts'
+import { leafVersion } from './node.ts'
 import { PATH_START } from './walk.ts'
 
 /** Most entries, and bytes up to which entries are added; a larger one is alone. */
@@ -72,8 +73,7 @@ export class BatchOfEntries {
     this.keyAt[i] = keyAt
     this.keyLength[i] = above + suffix
     this.valueLength[i] = keysOnly ? 0 : valueLength
-    const stamp = (leaf + LEAF_VERSION) >> 2
-    this.version[i] = this.#u32[stamp] + this.#u32[stamp + 1] * 4294967296
+    this.version[i] = leafVersion(this.#u32, leaf)
     this.used = (keyAt + above + size + 3) & ~3
     return ADDED
   }

@@ -30,7 +30,6 @@ import {
   LEAF_SUFFIX,
   LEAF_VALUE,
   LEAF_VALUE_HIGH,
-  LEAF_VERSION,
   NODE4,
   NODE4_CHILDREN,
   NODE4_KEYS,
@@ -52,6 +51,7 @@ import type { Pool } from '../pool.ts'
 import { RoutingCache, RoutingRegion } from '../routing-cache.ts'
 import { bloomMayHold, HASH_START, hashBytes } from './bloom.ts'
 import { commonLength } from './bytes.ts'
+import { leafVersion } from './node.ts'
 
 /** Outcomes of a lookup; from 0 on: go on in the frame in this pool slot. */
 export const ABSENT = -1
@@ -326,10 +326,9 @@ export class ColdLookup {
     if (count > this.#pages.length) return this.#malformed()
     if (count > 1 && !this.#readPages(page, 1, count)) return DAMAGED
     if (commonLength(bytes, leaf + start, key, at, suffix) < suffix) return ABSENT
-    const stamp = (leaf + LEAF_VERSION) >> 2
     this.valueAt = leaf + start + suffix
     this.valueLength = size
-    this.recordVersion = this.#u32[stamp] + this.#u32[stamp + 1] * 4294967296
+    this.recordVersion = leafVersion(this.#u32, leaf)
     return FOUND
   }
 

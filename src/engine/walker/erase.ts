@@ -19,7 +19,6 @@ import {
   LEAF,
   LEAF_KEY_START,
   LEAF_SUFFIX,
-  LEAF_VERSION,
   NODE4,
   NODE256,
   offsetOf,
@@ -34,7 +33,7 @@ import { C_TICK } from '../shared.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { Cut, ways } from './cut.ts'
 import { ANY_VERSION, HELD_BACK } from './insert.ts'
-import { findChild, leafValueLength, nodeAt, nodeSize } from './node.ts'
+import { findChild, leafValueLength, leafVersion, nodeAt, nodeSize } from './node.ts'
 import { MAX_WAY, type RouteCache } from './route-cache.ts'
 import { copyOut, sameBytes } from './words.ts'
 
@@ -155,8 +154,7 @@ export class Erase {
   /** Version of the record that was found. */
   #recordVersion(): number {
     const leaf = (this.slot << FRAME_SHIFT) + this.#path.nodes[this.#path.depth - 1]
-    const stamp = (leaf + LEAF_VERSION) >> 2
-    return this.#pool.u32[stamp] + this.#pool.u32[stamp + 1] * 4294967296
+    return leafVersion(this.#pool.u32, leaf)
   }
 
   /** Whether cutting the last node of the stack leaves its frame without keys. */

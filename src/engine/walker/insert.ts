@@ -47,7 +47,7 @@ import { C_TICK } from '../shared.ts'
 import { commonLength, copyBytes } from './bytes.ts'
 import { cloneSubtree } from './clone.ts'
 import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
-import { addChild, findChild, isFull, newNode4, nodeSize } from './node.ts'
+import { addChild, findChild, isFull, leafVersion, newNode4, nodeSize } from './node.ts'
 import { MAX_WAY, type RouteCache } from './route-cache.ts'
 import { makeRoom } from './spillover.ts'
 import { sameBytes } from './words.ts'
@@ -364,10 +364,8 @@ export class Insert {
     const { u16, u32 } = pool
     if (this.#kind !== RECORD) throw new Error('a subtree is hung where a key is')
     const leaf = (slot << FRAME_SHIFT) + leafOffset
-    if (this.#condition !== ANY_VERSION) {
-      const stamp = (leaf + LEAF_VERSION) >> 2
-      const found = u32[stamp] + u32[stamp + 1] * 4294967296
-      if (found !== this.#condition) return this.#unchanged(slot, version) ? HELD_BACK : RETRY
+    if (this.#condition !== ANY_VERSION && leafVersion(u32, leaf) !== this.#condition) {
+      return this.#unchanged(slot, version) ? HELD_BACK : RETRY
     }
     const start = u16[(leaf + LEAF_KEY_START) >> 1]
     const suffix = u16[(leaf + LEAF_SUFFIX) >> 1]

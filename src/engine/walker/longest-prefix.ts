@@ -19,7 +19,6 @@ import {
   LEAF_HEAD,
   LEAF_KEY_START,
   LEAF_SUFFIX,
-  LEAF_VERSION,
   NODE4,
   NODE256,
   offsetOf,
@@ -32,7 +31,7 @@ import {
 import type { Pool } from '../pool.ts'
 import { C_RENAMES, C_TICK } from '../shared.ts'
 import { bufferOf, commonLength, copyBytes } from './bytes.ts'
-import { findChild, leafValueLength } from './node.ts'
+import { findChild, leafValueLength, leafVersion } from './node.ts'
 import { LiveResidency, type Residency } from './residency.ts'
 
 /** Conflicts after which a descent holds the gate, where nothing changes. */
@@ -134,8 +133,7 @@ export class LongestPrefix {
     this.#valueLength = Math.min(leafValueLength(this.#pool, leaf), MAX_VALUE)
     if (this.#valueLength > this.#value.length) this.#value = new Uint8Array(2 * this.#valueLength)
     copyBytes(u8, value, this.#value, 0, this.#valueLength)
-    const stamp = (leaf + LEAF_VERSION) >> 2
-    this.#recordVersion = u32[stamp] + u32[stamp + 1] * 4294967296
+    this.#recordVersion = leafVersion(u32, leaf)
   }
 
   /** Enters the frame of a blob, from the one at hand unless it is the root; returns its base, or -1. */

@@ -16,6 +16,7 @@ import {
   LEAF_SUFFIX,
   LEAF_VALUE,
   LEAF_VALUE_HIGH,
+  LEAF_VERSION,
   NODE4,
   NODE4_CHILDREN,
   NODE4_KEYS,
@@ -67,6 +68,12 @@ export function nodeSize(pool: Pool, node: number): number {
 
 export function leafValueLength(pool: Pool, node: number): number {
   return pool.u16[(node + LEAF_VALUE) >> 1] | (pool.u8[node + LEAF_VALUE_HIGH] << 16)
+}
+
+/** Version of the record of a leaf, in any memory that holds frames. */
+export function leafVersion(u32: Uint32Array, leaf: number): number {
+  const at = (leaf + LEAF_VERSION) >> 2
+  return u32[at] + u32[at + 1] * 4294967296
 }
 
 /** Children of an inner node, its terminal not counted. A Node256 counts modulo 256: it is full or empty at 0. */

@@ -4,24 +4,14 @@
  */
 import { FRAME_SHIFT, MAX_VALUE } from '../../limits.ts'
 import { noteFrameKey } from '../frame-key.ts'
-import {
-  BLOB,
-  BLOB_BYTES,
-  BLOB_CHILD,
-  BLOB_LENGTH,
-  H_ROOT,
-  LEAF,
-  LEAF_KEY_START,
-  LEAF_SUFFIX,
-  LEAF_VERSION,
-} from '../layout.ts'
+import { BLOB, BLOB_BYTES, BLOB_CHILD, BLOB_LENGTH, H_ROOT, LEAF, LEAF_KEY_START, LEAF_SUFFIX } from '../layout.ts'
 import type { Pool } from '../pool.ts'
 import { C_MOVES, C_RENAMES } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { cloneSubtree, measureSubtree } from './clone.ts'
 import type { Erase } from './erase.ts'
 import { ANY_VERSION, advanceLeaf, type Insert, LONGEST } from './insert.ts'
-import { leafValueLength, nodeAt, nodeSize } from './node.ts'
+import { leafValueLength, leafVersion, nodeAt, nodeSize } from './node.ts'
 
 /** A subtree of at most this many bytes is copied into its new frame; a larger one becomes a blob of its own. */
 const INLINE_LIMIT = 16 * 1024
@@ -107,8 +97,7 @@ export class RenamePrefix {
     copyBytes(u8, start + suffix - rest, this.#key, length, rest)
     const valueLength = leafValueLength(this.#pool, leaf)
     copyBytes(u8, start + suffix, this.#value, 0, valueLength)
-    const stamp = (leaf + LEAF_VERSION) >> 2
-    const version = u32[stamp] + u32[stamp + 1] * 4294967296
+    const version = leafVersion(u32, leaf)
     this.#erase.cutSubtree(nodeSize(this.#pool, leaf))
     this.#insert.put(this.#key, 0, length + rest, this.#value, 0, valueLength, version, ANY_VERSION)
   }

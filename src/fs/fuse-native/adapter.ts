@@ -12,8 +12,8 @@ import { ROOT_INO } from '../keys.ts'
 import {
   type AttributeChange,
   type Caller,
-  type FilesystemStatistics,
   noChange,
+  noStatistics,
   type Operations,
   SET_ATIME,
   SET_GID,
@@ -49,15 +49,7 @@ export class Adapter {
   readonly #target = new Uint8Array(MAX_PATH)
   readonly #files = new OpenFiles()
   readonly #change: AttributeChange = noChange()
-  readonly #statistics: FilesystemStatistics = {
-    blockSize: 0,
-    blocks: 0,
-    blocksFree: 0,
-    blocksAvailable: 0,
-    files: 0,
-    filesFree: 0,
-    nameMax: 0,
-  }
+  readonly #statistics = noStatistics()
 
   constructor(operations: Operations) {
     this.#operations = operations

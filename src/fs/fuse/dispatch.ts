@@ -5,7 +5,7 @@
  */
 import { constants as files } from 'node:fs'
 import { constants } from 'node:os'
-import { type FilesystemStatistics, type Operations, SET_SIZE } from '../operations.ts'
+import { noStatistics, type Operations, SET_SIZE } from '../operations.ts'
 import { errnoOf } from './failure.ts'
 import { Reply } from './reply.ts'
 import type { Request } from './request.ts'
@@ -19,15 +19,7 @@ export class Dispatcher {
   readonly #operations: Operations
   readonly #request: Request
   readonly #reply: Reply
-  readonly #statistics: FilesystemStatistics = {
-    blockSize: 4096,
-    blocks: 0,
-    blocksFree: 0,
-    blocksAvailable: 0,
-    files: 0,
-    filesFree: 0,
-    nameMax: 255,
-  }
+  readonly #statistics = noStatistics()
 
   constructor(operations: Operations, request: Request, reply: Reply) {
     this.#operations = operations
