@@ -7,8 +7,8 @@
 # STORE is made when it does not exist; MOUNTPOINT must be a directory.
 set -eu
 
-store=$1
-mountpoint=$2
+store=${1:?usage: mount-and-list.sh STORE MOUNTPOINT}
+mountpoint=${2:?usage: mount-and-list.sh STORE MOUNTPOINT}
 main=$(dirname "$0")/../dist/cli/main.js
 holtfs() { node "$main" "$@"; }
 

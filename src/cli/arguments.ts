@@ -3,6 +3,12 @@ import { InvalidArgumentError } from 'commander'
 
 const UNITS: Record<string, number> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
 
+/** A parser of paths. An empty one, as an unset variable of a script leaves it, would mean the working directory. */
+export function givenPath(text: string): string {
+  if (text !== '') return text
+  throw new InvalidArgumentError('Give a path.')
+}
+
 /** A parser of whole numbers from `least` to `most`. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return text => {

@@ -18,6 +18,7 @@ import type { Metadata } from '../fs/metadata.ts'
 import { isRepairUnfinished, type RepairSummary, repairStore } from '../fs/repair-store.ts'
 import { createFsShared } from '../fs/shared.ts'
 import { hostStorage } from '../journal/storage.ts'
+import { givenPath } from './arguments.ts'
 import { printable } from './printable.ts'
 import { printError } from './program.ts'
 import { Progress } from './progress.ts'
@@ -65,7 +66,7 @@ export function registerCheck(program: Command): void {
     .description(
       'walk a store that is not mounted and list what is wrong; exit code 1 when something is, 3 when it cannot be checked',
     )
-    .argument('<store>', 'directory of the store')
+    .argument('<store>', 'directory of the store', givenPath)
     .option('--repair', 'make a new store of what can be saved of a damaged one; the damaged one is kept beside it')
     .option('--dry-run', 'say what --repair would do, and change nothing')
     .option('--discard', 'with --repair: remove the damaged store')
@@ -162,7 +163,7 @@ function isFilesystem(tree: Metadata): boolean {
 function describe({ store, problems, clean, records, blobs, repair }: CheckReport): string {
   const lines = problems.map(line)
   const verdict = clean ? 'clean' : `${problems.length} problem${problems.length === 1 ? '' : 's'}`
-  lines.push(`${store}: ${verdict} (${records} records in ${blobs} blobs)`)
+  lines.push(`${store}: ${verdict} (${records} records in ${blobs} blob${blobs === 1 ? '' : 's'})`)
   if (repair !== undefined) {
     lines.push(...repair.lost.map(line), ...repair.actions.map(line))
     const saved = `${repair.records} records of ${repair.frames} frames and ${repair.changes} changes of the log`

@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { MountStoreOptions } from '../fs/mount-store.ts'
 import type { Durability } from '../journal/journal.ts'
+import { givenPath } from './arguments.ts'
 import { mountInBackground, reportFailure, reportReady } from './background.ts'
 import {
   DURABILITIES,
@@ -34,22 +35,23 @@ export function registerMount(program: Command, mountStore: MountStore): void {
   program
     .command('mount')
     .description('serve a store on a directory')
-    .argument('<store>', 'directory of the store; made when it does not exist')
-    .argument('<mountpoint>', 'an existing directory')
+    .argument('<store>', 'directory of the store; made when it does not exist', givenPath)
+    .argument('<mountpoint>', 'an existing directory', givenPath)
     .option('-f, --foreground', 'stay in the foreground, log to stderr')
-    .option(
-      '-o <options>',
-      'mount options: ro,noatime,allow_other,...; also workers=N and the like',
-      parseMountOptions,
-      {
-        kernel: [],
-      },
+    .addOption(
+      new Option('-o <options>', 'mount options: ro,noatime,allow_other,...; also workers=N and the like')
+        .argParser(parseMountOptions)
+        .default({ kernel: [] }, 'none'),
     )
     .option('--workers <n>', 'threads that serve requests', parseWorkers, defaultWorkers())
     .addOption(
       new Option('--durability <level>', 'when a change is acknowledged').choices(DURABILITIES).default('process'),
     )
-    .option('--pool <size>', 'memory for metadata: bytes, or with K, M, G', parsePool, 256 * 2 ** 20)
+    .addOption(
+      new Option('--pool <size>', 'memory for metadata: bytes, or with K, M, G')
+        .argParser(parsePool)
+        .default(256 * 2 ** 20, '256M'),
+    )
     .option('--read-only', 'change nothing (the same as -o ro)')
     .addOption(new Option('--transport <name>', 'how to talk to the kernel').choices(TRANSPORTS).default('builtin'))
     .action((store: string, mountpoint: string, { o, ...given }: MountArguments) =>

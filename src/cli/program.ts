@@ -19,6 +19,7 @@ export async function runProgram(commands: readonly Register[], argv: readonly s
     .description('a crash-safe filesystem on a persistent adaptive radix tree')
     .version(version())
     .exitOverride()
+    .showHelpAfterError('(holtfs --help and holtfs COMMAND --help show what can be given)')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'holtfs: ')) })
   for (const register of commands) register(program)
   try {

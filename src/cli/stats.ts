@@ -7,6 +7,7 @@ import type { TreeStatistics } from '../engine/statistics.ts'
 import { openStore } from '../engine/store.ts'
 import { askControl } from '../fs/control.ts'
 import { findMount, listMounts, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
+import { givenPath } from './arguments.ts'
 import { printable } from './printable.ts'
 
 /** Milliseconds between two questions to a mount whose server is being replaced, and in all. */
@@ -17,7 +18,7 @@ export function registerStats(program: Command): void {
   program
     .command('stats')
     .description('print the counters of a store, mounted or not')
-    .argument('<store>', 'directory of the store, or where it is mounted')
+    .argument('<store>', 'directory of the store, or where it is mounted', givenPath)
     .option('--json', 'print one JSON document')
     .addOption(new Option('--prometheus', 'print the counters of the tree for Prometheus').conflicts('json'))
     .action(async (path: string, given: { json?: boolean; prometheus?: boolean }) => {

@@ -10,6 +10,7 @@ import { readHolder } from '../engine/store-holder.ts'
 import { HoltError } from '../errors.ts'
 import { unmount } from '../fs/fuse/mount.ts'
 import { findMount, MOUNT_TYPE, type MountEntry } from '../fs/fuse/mount-table.ts'
+import { givenPath } from './arguments.ts'
 
 /** Milliseconds between two looks at the server, and in all: closing a store writes a last checkpoint. */
 const POLL = 10
@@ -20,7 +21,7 @@ export function registerUmount(program: Command): void {
     .command('umount')
     .alias('unmount')
     .description('unmount and wait until the store is closed')
-    .argument('<mountpoint>', 'where it is mounted')
+    .argument('<mountpoint>', 'where it is mounted', givenPath)
     .option('-l, --lazy', 'detach now even when files are open; the server ends with the last of them')
     .action((mountpoint: string, given: { lazy?: boolean }) => runUmount(mountpoint, given.lazy === true))
 }
@@ -32,8 +33,8 @@ async function runUmount(mountpoint: string, lazy: boolean): Promise<void> {
   try {
     await unmount(mount.target, { lazy })
   } catch (error) {
-    const message = (error as Error).message.replace(/^umount: /, '')
-    const hint = /busy/.test(message) ? ' close what uses it, or use --lazy' : ''
+    const message = (error as Error).message.replace(/^umount: /, '').replace(/\.$/, '')
+    const hint = /busy/.test(message) ? ': close what uses it, or use --lazy' : ''
     throw new HoltError('HOLT_MOUNT', message + hint, { cause: error })
   }
   if (servers.length === 0 || lazy) return

@@ -276,7 +276,8 @@ function prepareDirectory(directory: string, storage: Storage, readOnly: boolean
     return
   }
   if (!existsSync(directory)) {
-    if (readOnly) throw new HoltError('HOLT_NOT_A_STORE', `${directory} does not exist: nothing to open read-only`)
+    if (readOnly)
+      throw new HoltError('HOLT_NOT_A_STORE', `${directory} does not exist: name a store (to read makes none)`)
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     syncAncestors(directory)
     return

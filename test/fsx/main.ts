@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { wholeNumber } from '../../src/cli/arguments.ts'
 import { canMount, cleanUp } from '../mount/real-mount.ts'
 import { type FsxOptions, type FsxResult, type Progress, runFsx } from './run.ts'
@@ -31,7 +31,11 @@ const most = Number.MAX_SAFE_INTEGER
 const program = new Command('fsx')
   .description('random operations on the bytes of files of a mount, compared with memory')
   .option('--ops <n>', 'operations, of all clients together', wholeNumber(1, most), 100_000)
-  .option('--seed <n>', 'what chance begins with (default: the clock)', wholeNumber(0, 2 ** 31), Date.now() % 1e9)
+  .addOption(
+    new Option('--seed <n>', 'what chance begins with')
+      .argParser(wholeNumber(0, 2 ** 31))
+      .default(Date.now() % 1e9, 'the clock'),
+  )
   .option('--workers <n>', 'threads of the server', wholeNumber(1, 64), 1)
   .option('--clients <n>', 'processes that work at once (default: as many as workers)', wholeNumber(1, 64))
   .option('--shared', 'clients also share one file, each a window of it')

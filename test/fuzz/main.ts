@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { oneOf, wholeNumber } from '../../src/cli/arguments.ts'
 import { type FuzzResult, fuzz } from './fuzz.ts'
 import { TARGETS } from './targets.ts'
@@ -25,7 +25,11 @@ const program = new Command('fuzz')
   .description('readers of files, records and requests on inputs made to break them')
   .option('--target <name>', `one of ${NAMES.join(', ')} (default: all of them)`, oneOf(NAMES))
   .option('--seconds <n>', 'how long, all targets together', wholeNumber(1, 10_000_000), 60)
-  .option('--seed <n>', 'what chance begins with (default: the clock)', wholeNumber(0, 2 ** 31), Date.now() % 1e9)
+  .addOption(
+    new Option('--seed <n>', 'what chance begins with')
+      .argParser(wholeNumber(0, 2 ** 31))
+      .default(Date.now() % 1e9, 'the clock'),
+  )
   .option('--input <file>', 'run this input of --target, once')
   .option('--out <path>', 'where inputs that show a mistake go', 'fuzz-findings')
   .option('--patience <ms>', 'milliseconds after which an input counts as endless', wholeNumber(100, 600_000), 20_000)

@@ -219,7 +219,7 @@ function damageFrames(path: string): void {
   writeFileSync(path, bytes)
 }
 
-test('wrong usage exits with 2 and says what is wrong', async t => {
+test('wrong usage exits with 2 and says what is wrong and where to read on; an empty path is not the working directory', async t => {
   const cases = [
     ['mount'],
     ['mount', 'store'],
@@ -232,6 +232,11 @@ test('wrong usage exits with 2 and says what is wrong', async t => {
     ['mount', 'store', 'mnt', '--transport', 'pigeon'],
     ['umount'],
     ['umount', 'mnt', 'more'],
+    ['mount', '', 'mnt'],
+    ['mount', 'store', ''],
+    ['umount', ''],
+    ['check', ''],
+    ['stats', ''],
     ['check'],
     ['check', 'store', 'more'],
     ['check', 'store', '--nonsense'],
@@ -240,6 +245,6 @@ test('wrong usage exits with 2 and says what is wrong', async t => {
   for (const argv of cases) {
     const { code, err } = await holtfs(...argv)
     t.is(code, 2, argv.join(' '))
-    t.regex(err, /^holtfs: [^\n]+\n/, argv.join(' '))
+    t.regex(err, /^holtfs: [^\n]+\n(.*\n)*.*holtfs COMMAND --help/, argv.join(' '))
   }
 })

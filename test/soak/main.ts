@@ -2,7 +2,7 @@
  * `npm run soak -- [options]`: programs at work on a mount for a long time, with its server killed meanwhile. Exit codes: 0 nothing
  * found, 1 something, 2 wrong usage. docs/testing.md describes it.
  */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { wholeNumber } from '../../src/cli/arguments.ts'
 import { canMount, cleanUp } from '../mount/real-mount.ts'
 import { type Progress, runSoak, type SoakResult } from './run.ts'
@@ -27,7 +27,11 @@ function positive(text: string): number {
 const program = new Command('soak')
   .description('programs at work on a mount for a long time, with its server killed meanwhile')
   .option('--minutes <n>', 'how long they work', positive, 5)
-  .option('--seed <n>', 'what chance begins with (default: the clock)', wholeNumber(0, 2 ** 31), Date.now() % 1e9)
+  .addOption(
+    new Option('--seed <n>', 'what chance begins with')
+      .argParser(wholeNumber(0, 2 ** 31))
+      .default(Date.now() % 1e9, 'the clock'),
+  )
   .option('--workers <n>', 'threads of the server', wholeNumber(1, 64), 2)
   .option(
     '--kill-every <seconds>',

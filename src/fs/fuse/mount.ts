@@ -146,6 +146,12 @@ export async function attach(fd: number, request: MountRequest): Promise<void> {
   const argv = ['-i', '-c', '-t', MOUNT_TYPE, '-o', options, '--', request.name, '/proc/self/fd/4/.']
   const { status, message } = await run('mount', argv, stdio).finally(() => closeSync(directory))
   if (status === 0) return
+  const unknown = request.options.join(',')
+  if (unknown !== '' && /bad option|unknown parameter|bad value|invalid argument/i.test(message)) {
+    throw fail(
+      `cannot mount on ${request.mountpoint}: the kernel does not know an option of ${unknown}, or not its value`,
+    )
+  }
   const hint = /permission denied|not permitted/i.test(message) ? '; a container needs --cap-add SYS_ADMIN' : ''
   throw fail(`cannot mount on ${request.mountpoint}: ${message || `mount(8) ended with ${status}`}${hint}`)
 }
