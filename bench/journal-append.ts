@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
-import { startTypeScriptWorker } from '../test/support/typescript-worker.ts'
+import { startThread } from '../src/thread.ts'
 
 const ROUNDS = 9
 const APPENDS = 100_000
@@ -63,7 +63,7 @@ async function arm(task: Task): Promise<void> {
   const options = { durability: 'process', segmentBytes: SEGMENT }
   const shared = createJournalShared()
   const journal = Journal.start(storage, directory, shared, { lastSeq: 0, durableSeq: 0 }, options)
-  const worker = startTypeScriptWorker(new URL(import.meta.url), { task, directory, shared, options })
+  const worker = startThread(import.meta.url, './journal-append', { workerData: { task, directory, shared, options } })
   await once(worker, 'message')
   const { openTree } = await load(task.dist, 'index.js')
   const { openStore } = await load(task.dist, 'engine/store.js')

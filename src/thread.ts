@@ -15,5 +15,6 @@ export function startThread(from: string, name: string, given: WorkerOptions): W
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'))
   const entry = JSON.stringify(new URL(`${name}.ts`, from).href)
   const code = `import(${loader}).then(tsx => { tsx.register(); return import(${entry}) })`
-  return new Worker(code, { ...options, eval: true })
+  // What --import gave this thread would be loaded once more.
+  return new Worker(code, { execArgv: [], ...options, eval: true })
 }

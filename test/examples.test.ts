@@ -1,11 +1,11 @@
 /** The programs in examples/ run as they stand, against the built package. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { canMount, cleanUp, command, isMounted, type Result, scratch } from './fuse/harness.ts'
+import { PROJECT } from './support/modules.ts'
 
-const EXAMPLES = fileURLToPath(new URL('../examples/', import.meta.url))
+const EXAMPLES = join(PROJECT, 'examples')
 
 test.after.always(cleanUp)
 

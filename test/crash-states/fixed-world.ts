@@ -14,34 +14,41 @@ const STEP = 0.001
 /** Of the random bytes. */
 const SEED = 1
 
+/** Numbers in [0, 1) that random bytes are made of; undefined: they are random. */
+let random: (() => number) | undefined
+
+// Once: it takes a millisecond until those who import it by its name see another one.
+const { randomBytes } = crypto
+crypto.randomBytes = ((size: number) => {
+  const next = random
+  return next === undefined ? randomBytes(size) : Buffer.from(Array.from({ length: size }, () => next() * 256))
+}) as never
+syncBuiltinESMExports()
+
 export function inFixedWorld<T>(work: () => T): T {
-  const { randomBytes } = crypto
   const { now } = Date
   const performanceNow = performance.now
   const { hrtime } = process
   const { wait } = Atomics
-  const random = seededRandom(SEED)
+  random = seededRandom(SEED)
   let elapsed = 0
   const tick = () => {
     elapsed += STEP
     return elapsed
   }
-  crypto.randomBytes = ((size: number) => Buffer.from(Array.from({ length: size }, () => random() * 256))) as never
   Date.now = () => BEGINNING + Math.floor(tick())
   performance.now = tick
   process.hrtime = (() => [0, Math.floor(tick() * 1e6)]) as never
   Atomics.wait = () => {
     throw new Error('this waits for another thread, and there is none: it would hang')
   }
-  syncBuiltinESMExports()
   try {
     return work()
   } finally {
-    crypto.randomBytes = randomBytes
+    random = undefined
     Date.now = now
     performance.now = performanceNow
     process.hrtime = hrtime
     Atomics.wait = wait
-    syncBuiltinESMExports()
   }
 }

@@ -6,14 +6,15 @@
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import anyTest, { type ExecutionContext } from 'ava'
-import { canMount, cleanUp, PROJECT, program, RealMount, succeed } from '../mount/real-mount.ts'
+import { canMount, cleanUp, program, RealMount, succeed } from '../mount/real-mount.ts'
 import { PlainDirectory } from './plain-directory.ts'
 import type { Difference, Outcome } from './scene.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
-const SCRIPTS = join(PROJECT, 'test/differential/scripts')
+const SCRIPTS = fileURLToPath(new URL('./scripts', import.meta.url))
 
 const WORKERS = process.env.HOLTFS_WORKERS?.split(' ') ?? ['1', '4']
 
@@ -37,9 +38,10 @@ anyTest.after.always(async () => {
 })
 
 for (const file of readdirSync(SCRIPTS).sort()) {
-  test(file.replace('.ts', ''), async t => {
+  if (!/\.[jt]s$/.test(file)) continue
+  test(file.slice(0, -3), async t => {
     const argv = program(
-      '../differential/run-script.ts',
+      '../differential/run-script',
       join(SCRIPTS, file),
       plain.path,
       ...mounts.map(each => each.path),

@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { NODE_ARGUMENTS } from '../support/modules.ts'
 import { close, fcntlLock, flock, open } from '../support/syscalls.ts'
 
 /** Milliseconds after which a call that has not returned is waiting, and after which it will not return any more. */
@@ -24,7 +25,7 @@ export class LockClient {
   }
 
   static async start(): Promise<LockClient> {
-    const child = fork(fileURLToPath(import.meta.url), { execArgv: ['--import', import.meta.resolve('tsx')] })
+    const child = fork(fileURLToPath(import.meta.url), { execArgv: NODE_ARGUMENTS })
     await once(child, 'message')
     return new LockClient(child)
   }

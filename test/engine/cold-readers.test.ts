@@ -5,8 +5,8 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
+import { startThread } from '../../src/thread.ts'
 import { seededRandom } from '../support/random.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
 import type { ColdReader } from './cold-reader-thread.ts'
 import { emptyDirectory, SEED, SMALL } from './store-fixture.ts'
 import { valueFor } from './tree-thread-data.ts'
@@ -42,7 +42,7 @@ test('cold reads see each record as it was at some moment of the read, whatever 
 
   const readers = Array.from({ length: READERS }, (_, reader) => {
     const data: ColdReader = { seed: SEED + reader, handle: store.share(), keys: KEYS, begun, done, stop }
-    return startTypeScriptWorker(new URL('./cold-reader-thread.ts', import.meta.url), data)
+    return startThread(import.meta.url, './cold-reader-thread', { workerData: data })
   })
   const failed = readers.map(reader => once(reader, 'error').then(([error]) => Promise.reject(error)))
   for (const failure of failed) failure.catch(() => {})

@@ -7,9 +7,9 @@ import { spawn } from 'node:child_process'
 import { cpSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { openStore } from '../../src/index.ts'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import { seededRandom } from '../support/random.ts'
 import type { CorruptionModel, Verdict } from './corruption-process.ts'
 import { emptyDirectory, SEED, SMALL } from './store-fixture.ts'
@@ -61,8 +61,8 @@ test('whatever is damaged, what is read is what was stored, or an error that say
   t.timeout(600_000)
   t.log(`seed ${SEED}`)
   const { store, model } = prepare(t)
-  const program = fileURLToPath(new URL('./corruption-process.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import=tsx', program, store, model, String(SEED), ROUNDS], {
+  const program = pathOf(import.meta.url, './corruption-process')
+  const child = spawn(process.execPath, [...NODE_ARGUMENTS, program, store, model, String(SEED), ROUNDS], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const verdicts: Verdict[] = []

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import test from 'ava'
 import { DiskSlots } from '../../src/engine/disk-slots.ts'
 import { CONTROL_WORDS, createEngineShared } from '../../src/engine/shared.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 
 test('slots behind the end are not given out while the file is cut there', async t => {
   const { blobs: disk } = createEngineShared(0)
@@ -16,7 +16,7 @@ test('slots behind the end are not given out while the file is cut there', async
   t.is(slots.end(), 10)
   t.is(slots.used(), 9)
 
-  const worker = startTypeScriptWorker(new URL('./disk-slots-thread.ts', import.meta.url), { disk, words })
+  const worker = startThread(import.meta.url, './disk-slots-thread', { workerData: { disk, words } })
   const got: number[] = []
   await once(worker, 'message')
   worker.on('message', slot => got.push(slot))

@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import { applyOwn, Changes, Common, THREADS } from './everything-operations.ts'
 import { type Held, heldBy, prepare } from './everything-store.ts'
 import type { EverythingResult, EverythingThread } from './everything-thread-data.ts'
@@ -35,7 +35,7 @@ for (const { name, frames, inMemory } of [
           handle: store.share(),
           telling: -1,
         }
-        const worker = startTypeScriptWorker(new URL('./everything-thread.ts', import.meta.url), data)
+        const worker = startThread(import.meta.url, './everything-thread', { workerData: data })
         const failure = once(worker, 'error').then(([error]) => {
           throw new Error(`seed ${SEED}, thread ${thread}`, { cause: error })
         })

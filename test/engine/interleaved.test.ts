@@ -5,8 +5,8 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
+import { startThread } from '../../src/thread.ts'
 import { createSchedule, stepsOf } from '../support/interleave.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
 import {
   COMMON,
   type InterleavedThread,
@@ -38,7 +38,7 @@ async function run(t: import('ava').ExecutionContext, seed: number, directory: s
   const results = await Promise.all(
     Array.from({ length: THREADS }, async (_, thread) => {
       const data: InterleavedThread = { thread, seed, operations: OPERATIONS, handle: store.share(), schedule }
-      const worker = startTypeScriptWorker(new URL('./interleaved-thread.ts', import.meta.url), data)
+      const worker = startThread(import.meta.url, './interleaved-thread', { workerData: data })
       const failure = once(worker, 'error').then(([error]) => {
         throw new Error(`seed ${seed}, thread ${thread}`, { cause: error })
       })

@@ -1,7 +1,7 @@
 /** The process that killed-store.test.ts kills: opens the store, says so, and lets threads do everything until it ends. */
 import { openSync } from 'node:fs'
 import { openStore } from '../../src/index.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import { THREADS } from './everything-operations.ts'
 import type { EverythingThread } from './everything-thread-data.ts'
 
@@ -17,6 +17,6 @@ for (let thread = 0; thread < THREADS; thread++) {
     telling,
   }
   // What a thread throws ends the process, with a code that is no signal.
-  startTypeScriptWorker(new URL('./everything-thread.ts', import.meta.url), data)
+  startThread(import.meta.url, './everything-thread', { workerData: data })
 }
 process.send?.('open')

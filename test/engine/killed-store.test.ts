@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import { seededRandom } from '../support/random.ts'
 import { applyOwn, type Change, Changes, Common, THREADS } from './everything-operations.ts'
 import { heldBy, prepare } from './everything-store.ts'
@@ -41,7 +42,7 @@ async function killOne(
   rmSync(telling, { force: true })
   const frames = random() < 0.5 ? 8 : 16
   const argv = [directory, telling, String(seed), String(frames * FRAME)]
-  const child = fork(new URL('./killed-store-process.ts', import.meta.url), argv, { execArgv: ['--import=tsx'] })
+  const child = fork(pathOf(import.meta.url, './killed-store-process'), argv, { execArgv: NODE_ARGUMENTS })
   const ended = once(child, 'exit')
   if (isEarly) await sleep(random() * 1500)
   else {

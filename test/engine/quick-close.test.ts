@@ -1,19 +1,19 @@
 /** A store that is closed while its background thread is still being started, or at its first work. */
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import { emptyDirectory, SMALL, withStore } from './store-fixture.ts'
 
 const ROUNDS = Number(process.env.HOLTFS_ROUNDS ?? 8)
-const CHILD = fileURLToPath(new URL('./quick-close-process.ts', import.meta.url))
+const CHILD = pathOf(import.meta.url, './quick-close-process')
 
 /** Milliseconds between two changes, at most: at once; while the thread loads its modules; when it is at work. */
 for (const longest of [1, 150, 700]) {
   test(`open, change and close within ${longest} ms, and the end of the process, are quiet`, t => {
     const directory = emptyDirectory(t)
     const rounds = Math.min(ROUNDS, Math.ceil((ROUNDS * 100) / longest))
-    const argv = ['--import=tsx', CHILD, directory, String(rounds), String(longest)]
+    const argv = [...NODE_ARGUMENTS, CHILD, directory, String(rounds), String(longest)]
     const { status, signal, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' })
     t.deepEqual({ status, signal, stdout, stderr }, { status: 0, signal: null, stdout: '', stderr: '' })
     withStore(directory, SMALL, ({ tree }) => t.is(tree.get('round again')?.toString(), String(rounds - 1)))

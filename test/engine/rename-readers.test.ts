@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import { nameOf, type RenameReader, TURN } from './rename-reader-data.ts'
 
 const ROUNDS = Number(process.env.HOLTFS_RENAME_ROUNDS ?? 4000)
@@ -17,7 +17,7 @@ test('a reader finds a record under its new name as soon as it misses it under t
   tree.put(nameOf(0), 'the record')
   const words = new Int32Array(new SharedArrayBuffer(4))
   const data: RenameReader = { handle: store.share(), words, rounds: ROUNDS }
-  const reader = startTypeScriptWorker(new URL('./rename-reader.ts', import.meta.url), data)
+  const reader = startThread(import.meta.url, './rename-reader', { workerData: data })
   const failure = once(reader, 'error').then(([error]) => {
     throw error
   })

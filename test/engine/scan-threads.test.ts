@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import { assertWhole, keyOf, LASTING, type ScanThread, valueFor } from './scan-thread-data.ts'
 import { emptyDirectory, SEED, SMALL } from './store-fixture.ts'
 
@@ -21,7 +21,7 @@ test('a scan beside a writer lists what always exists, once and in order', async
   lasting.sort()
   const stop = new Int32Array(new SharedArrayBuffer(4))
   const data: ScanThread = { seed: SEED, stop, handle: store.share() }
-  const worker = startTypeScriptWorker(new URL('./scan-thread.ts', import.meta.url), data)
+  const worker = startThread(import.meta.url, './scan-thread', { workerData: data })
   const failure = once(worker, 'error').then(([error]) => {
     throw error
   })

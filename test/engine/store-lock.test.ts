@@ -3,16 +3,18 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { HoltError, openStore } from '../../src/index.ts'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import { emptyDirectory, SMALL, withStore } from './store-fixture.ts'
 
-const INDEX = new URL('../../src/index.ts', import.meta.url).href
+const INDEX = pathToFileURL(pathOf(import.meta.url, '../../src/index')).href
 
 function script(directory: string, rest: string): string[] {
   const open = `openTree(${JSON.stringify(directory)}, { poolBytes: 0, background: false })`
   const code = `import { openTree } from ${JSON.stringify(INDEX)}; try { const tree = ${open}; ${rest} } catch (e) { console.log(e.code, e.message) }`
-  return ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', code]
+  return [...NODE_ARGUMENTS, '--input-type=module', '-e', code]
 }
 
 /** What another process says when it opens the store. */

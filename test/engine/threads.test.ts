@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import { emptyDirectory, SEED, SMALL, withStore } from './store-fixture.ts'
 import { assertIntact, COMMON, COUNTERS, commonKey, counterOf, keyOf, type TreeThread } from './tree-thread-data.ts'
 
@@ -25,7 +25,7 @@ test('threads write their own keys and read the others’ while rounds run', asy
         milliseconds: MILLISECONDS,
         handle: store.share(),
       }
-      const worker = startTypeScriptWorker(new URL('./tree-thread.ts', import.meta.url), data)
+      const worker = startThread(import.meta.url, './tree-thread', { workerData: data })
       const failure = once(worker, 'error').then(([error]) => {
         throw error
       })

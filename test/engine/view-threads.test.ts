@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { openStore } from '../../src/index.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import { emptyDirectory, FRAME, SEED } from './store-fixture.ts'
 import { assertNothingHeld } from './view-leaks.ts'
 import { ACCOUNTS, accountOf, balance, MONEY, type ViewThread } from './view-thread-data.ts'
@@ -26,7 +26,7 @@ for (const { name, frames, inMemory } of [
     const results = await Promise.all(
       roles.map(async (role, n) => {
         const data: ViewThread = { role, seed: SEED + n, milliseconds: MILLISECONDS, handle: store.share() }
-        const worker = startTypeScriptWorker(new URL('./view-thread.ts', import.meta.url), data)
+        const worker = startThread(import.meta.url, './view-thread', { workerData: data })
         const failure = once(worker, 'error').then(([error]) => {
           throw error
         })

@@ -17,8 +17,8 @@ import { DataFiles } from '../../src/fs/data-files.ts'
 import type { FileSystem } from '../../src/fs/filesystem.ts'
 import { createFsShared } from '../../src/fs/shared.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
+import { startThread } from '../../src/thread.ts'
 import { createSchedule } from '../support/interleave.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
 import { attributesOf, isDirectory, Model, type Node } from './contention-model.ts'
 import { replay } from './contention-replay.ts'
 import { type ContentionInput, DIRECTORIES, INODES, type Step, W_SECTIONS } from './contention-step.ts'
@@ -59,11 +59,10 @@ async function contend(t: ExecutionContext, run: Run): Promise<void> {
   new Float64Array(inodes).fill(ROOT)
   const schedule = run.scheduled ? createSchedule(THREADS, run.seed) : undefined
   const collect = run.scheduled ? undefined : setInterval(() => fs.collectRetired(), 50)
-  const file = new URL('./contention-thread.ts', import.meta.url)
   const threads = Array.from({ length: THREADS }, (_, thread) => {
     const seed = run.seed * THREADS + thread
     const input: ContentionInput = { thread, seed, steps: run.steps, handle, words, inodes, schedule }
-    return startTypeScriptWorker(file, input)
+    return startThread(import.meta.url, './contention-thread', { workerData: input })
   })
   await Promise.all(threads.map(answer))
   for (const thread of threads) thread.postMessage('go')

@@ -3,11 +3,11 @@
  * hanging call and a signal such as SIGBUS are findings like any other.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import type { Report, Task } from './client.ts'
 import type { Kind } from './operation.ts'
 
-const PROGRAM = fileURLToPath(new URL('./client.ts', import.meta.url))
+const PROGRAM = pathOf(import.meta.url, './client')
 /** Milliseconds. */
 const PATIENCE = 300_000
 
@@ -24,7 +24,7 @@ export class Client {
   #isStopped = false
 
   constructor() {
-    this.#process = fork(PROGRAM, { execArgv: ['--import=tsx'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    this.#process = fork(PROGRAM, { execArgv: NODE_ARGUMENTS, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   }
 
   get isAlive(): boolean {

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import anyTest from 'ava'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import { canMount, cleanUp, cli, isMounted, scratch, shell } from './harness.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
@@ -81,8 +81,8 @@ test('a mount that fails in the background prints the reason of the server and l
 
 test('a foreground mount ends with exit code 0 on SIGTERM', async t => {
   const { store, mnt } = places('cli')
-  const program = fileURLToPath(new URL('./memory-cli.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import=tsx', program, 'mount', '-f', store, mnt], { stdio: 'ignore' })
+  const program = pathOf(import.meta.url, './memory-cli')
+  const child = spawn(process.execPath, [...NODE_ARGUMENTS, program, 'mount', '-f', store, mnt], { stdio: 'ignore' })
   const ended = new Promise(resolve => child.on('close', (code, signal) => resolve(code ?? signal)))
   await shell(`until findmnt '${mnt}' > /dev/null; do sleep 0.05; done; ls '${mnt}'`, '/')
   child.kill('SIGTERM')

@@ -6,9 +6,8 @@ import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'nod
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 
-const HERE = fileURLToPath(new URL('.', import.meta.url))
 /** Milliseconds after which a command on a mount counts as hung. */
 const COMMAND_LIMIT = 20_000
 const directories = new Set<string>()
@@ -35,7 +34,7 @@ export function shell(script: string, cwd: string): Promise<Result> {
 
 /** Runs the command line of the tests. */
 export function cli(...argv: string[]): Promise<Result> {
-  return command(process.execPath, ['--import=tsx', join(HERE, 'memory-cli.ts'), ...argv])
+  return command(process.execPath, [...NODE_ARGUMENTS, pathOf(import.meta.url, './memory-cli'), ...argv])
 }
 
 export function command(file: string, argv: string[]): Promise<Result> {
@@ -56,7 +55,7 @@ export class MemoryServer {
   err = ''
 
   constructor(mountpoint: string, overrides: object = {}) {
-    const argv = ['--import=tsx', join(HERE, 'memory-server.ts'), mountpoint, JSON.stringify(overrides)]
+    const argv = [...NODE_ARGUMENTS, pathOf(import.meta.url, './memory-server'), mountpoint, JSON.stringify(overrides)]
     this.child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.child.stderr?.on('data', chunk => {
       this.err += chunk

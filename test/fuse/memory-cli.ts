@@ -2,12 +2,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { registerMount } from '../../src/cli/mount.ts'
 import { runProgram } from '../../src/cli/program.ts'
 import { registerUmount } from '../../src/cli/umount.ts'
 import { HoltError } from '../../src/errors.ts'
 import { serve } from '../../src/fs/fuse/serve.ts'
 import type { MountStoreOptions } from '../../src/fs/mount-store.ts'
+import { pathOf } from '../support/modules.ts'
 
 async function mountStore(options: MountStoreOptions): Promise<void> {
   if (options.store.endsWith('not-a-store')) throw new HoltError('HOLT_NOT_A_STORE', `${options.store} is not a store`)
@@ -19,7 +21,7 @@ async function mountStore(options: MountStoreOptions): Promise<void> {
     mountpoint: options.mountpoint,
     name: options.store,
     workers: 1,
-    module: new URL('./memory-operations.ts', import.meta.url).href,
+    module: pathToFileURL(pathOf(import.meta.url, './memory-operations')).href,
     handle: {},
     readOnly,
     options: options.options,

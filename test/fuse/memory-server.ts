@@ -2,8 +2,11 @@
  * Serves a MemoryOperations mount: `memory-server.ts MNT [JSON of ServeOptions overrides]`. Prints "ready" when it answers.
  * With `exitOnTouch` the process calls process.exit(7) at the first request after that.
  */
+
+import { pathToFileURL } from 'node:url'
 import { countAllRequests, createRequestCounters } from '../../src/fs/fuse/counters.ts'
 import { serve } from '../../src/fs/fuse/serve.ts'
+import { pathOf } from '../support/modules.ts'
 
 const [mountpoint, overrides = '{}'] = process.argv.slice(2)
 const counters = createRequestCounters(4)
@@ -21,7 +24,7 @@ try {
     mountpoint,
     name: '/tmp/memory store',
     workers: 1,
-    module: new URL('./memory-operations.ts', import.meta.url).href,
+    module: pathToFileURL(pathOf(import.meta.url, './memory-operations')).href,
     handle: {},
     readOnly: false,
     options: [],

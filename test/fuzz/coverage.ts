@@ -10,6 +10,11 @@ interface Script {
   functions: Map<string, { start: number; end: number }>
 }
 
+/** What a compiled module was compiled from. */
+function sourceOf(url: string): string {
+  return url.replace(/\.js$/, '.ts')
+}
+
 export class Coverage {
   readonly #session = new Session()
   readonly #scripts = new Map<string, Script>()
@@ -28,10 +33,15 @@ export class Coverage {
     this.#session.post('Profiler.takePreciseCoverage', (error, taken) => {
       if (error !== null) throw error
       for (const { url, functions } of taken.result) {
-        if (this.#covers.some(file => url.endsWith(`/src/${file}`))) fresh += this.#note(url, functions)
+        if (this.#isCovered(url)) fresh += this.#note(sourceOf(url), functions)
       }
     })
     return fresh
+  }
+
+  #isCovered(url: string): boolean {
+    const source = sourceOf(url)
+    return this.#covers.some(file => source.endsWith(`/src/${file}`))
   }
 
   #note(url: string, functions: readonly Profiler.FunctionCoverage[]): number {
@@ -70,7 +80,7 @@ export class Coverage {
     this.#session.post('Profiler.takePreciseCoverage', (error, taken) => {
       if (error !== null) throw error
       for (const { url, functions } of taken.result) {
-        if (!this.#covers.some(file => url.endsWith(`/src/${file}`))) continue
+        if (!this.#isCovered(url)) continue
         for (const { ranges } of functions) {
           if (ranges[0].count === 0) continue
           for (const { startOffset, count } of ranges)

@@ -2,7 +2,7 @@
  * Fuzzes one target: a worker thread runs inputs, this one watches that it comes back from each, and gives it up when it does
  * not. What the worker is at stands in shared memory, so it is known whatever becomes of the thread.
  */
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 
 /** Shared by both threads: words, then the bytes of the input that is being run. */
 export const W_INPUTS = 0
@@ -62,7 +62,7 @@ export async function fuzz(
   const { words, bytes } = sharedViews(shared)
   const { target, seed, patience } = options
   const workerData: FuzzWorkerData = { ...options, shared, ...(only && { only }) }
-  const worker = startTypeScriptWorker(new URL('./worker.ts', import.meta.url), workerData)
+  const worker = startThread(import.meta.url, './worker', { workerData })
   const soFar = (): FuzzResult => ({ target, seed, inputs: words[W_INPUTS], kept: words[W_CORPUS], coverage: {} })
   const stopped = (problem: string): FuzzResult => {
     const input = Uint8Array.from(bytes.subarray(0, Atomics.load(words, W_LENGTH)))

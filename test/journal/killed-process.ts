@@ -4,7 +4,7 @@ import { Journal } from '../../src/journal/journal.ts'
 import { replay } from '../../src/journal/replay.ts'
 import { createJournalShared } from '../../src/journal/shared.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import { KILLED_THREADS } from './killed-run.ts'
 import type { KilledThread } from './killed-thread.ts'
 
@@ -16,7 +16,7 @@ const journal = Journal.start(hostStorage, directory, shared, replayed, options)
 const telling = openSync(tellingPath, 'w')
 for (let name = 1; name <= KILLED_THREADS; name++) {
   const data: KilledThread = { name, run: Number(run), directory, shared, options, telling }
-  startTypeScriptWorker(new URL('./killed-thread.ts', import.meta.url), data)
+  startThread(import.meta.url, './killed-thread', { workerData: data })
 }
 const poll = setInterval(() => {
   if (journal.lastSeq() < replayed.lastSeq + 100) return

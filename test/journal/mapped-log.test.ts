@@ -17,6 +17,7 @@ import test, { type ExecutionContext } from 'ava'
 import type { HoltError } from '../../src/errors.ts'
 import { replay } from '../../src/journal/replay.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import { seededRandom } from '../support/random.ts'
 import { appendNext, appendRecords, openLog, readAll, upTo } from './fixture.ts'
 import { countBody, KILLED_THREADS } from './killed-run.ts'
@@ -42,8 +43,8 @@ test('everything that threads had acknowledged when their process was killed is 
   const telling = join(directory, '..', 'acknowledged')
   const counts: number[][] = []
   for (let run = 0; run < KILLS; run++) {
-    const child = fork(new URL('./killed-process.ts', import.meta.url), [directory, telling, String(run)], {
-      execArgv: ['--import=tsx'],
+    const child = fork(pathOf(import.meta.url, './killed-process'), [directory, telling, String(run)], {
+      execArgv: NODE_ARGUMENTS,
     })
     const ended = once(child, 'exit')
     await once(child, 'message')

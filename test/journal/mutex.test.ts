@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import test from 'ava'
 import { Mutex } from '../../src/journal/mutex.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 
 test('a word counted up under the lock by several threads loses nothing', async t => {
   const memory = new SharedArrayBuffer(8)
   const times = 200_000
   await Promise.all(
     [1, 2, 3].map(() =>
-      once(startTypeScriptWorker(new URL('./mutex-thread.ts', import.meta.url), { memory, times }), 'exit'),
+      once(startThread(import.meta.url, './mutex-thread', { workerData: { memory, times } }), 'exit'),
     ),
   )
   t.deepEqual([...new Int32Array(memory)], [0, 3 * times])

@@ -7,7 +7,7 @@ import { Journal, type JournalOptions } from '../../src/journal/journal.ts'
 import { replay } from '../../src/journal/replay.ts'
 import { createJournalShared } from '../../src/journal/shared.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
-import { startTypeScriptWorker } from '../support/typescript-worker.ts'
+import { startThread } from '../../src/thread.ts'
 import type { AppendingThread } from './appending-thread.ts'
 
 for (const [durability, isMapped, count] of [
@@ -30,7 +30,7 @@ for (const [durability, isMapped, count] of [
     const seqsOf = await Promise.all(
       names.map(async name => {
         const workerData: AppendingThread = { name, count, directory, shared, options, isMapped }
-        const worker = startTypeScriptWorker(new URL('./appending-thread.ts', import.meta.url), workerData)
+        const worker = startThread(import.meta.url, './appending-thread', { workerData })
         const [seqs] = (await once(worker, 'message')) as [Float64Array]
         await worker.terminate()
         return seqs

@@ -6,7 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import anyTest, { type ExecutionContext } from 'ava'
-import { canMount, cleanUp, holtfs, PROJECT, RealMount, sh } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, cleanUp, holtfs, RealMount, sh } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)

@@ -25,7 +25,7 @@ test('floods of requests of every kind', async t => {
   await sh(`mkdir ${KINDS.join(' ')}`, mount.path)
   const flood = async (times: number) => {
     for (let i = 0; i < times; i++) {
-      for (const kind of KINDS) await succeed(...program('flood-client.ts', `${mount.path}/${kind}`, kind))
+      for (const kind of KINDS) await succeed(...program('./flood-client', `${mount.path}/${kind}`, kind))
     }
   }
   await flood(1)

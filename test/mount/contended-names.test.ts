@@ -30,7 +30,7 @@ for (const workers of WORKERS) {
     await sh(`for d in ${directories.join(' ')}; do touch $d/${STANDING}; done`, mount.path)
     const until = SECONDS === undefined ? [] : [String(Date.now() + Number(SECONDS) * 1000)]
     const clients = Array.from({ length: CLIENTS }, async (_, i) => {
-      const argv = program('contended-client.ts', mount.path, String(i), String(SEED + i), '600', ...until)
+      const argv = program('./contended-client', mount.path, String(i), String(SEED + i), '600', ...until)
       return JSON.parse(await succeed(...argv)) as Contended
     })
     const outcomes = await Promise.all(clients)
@@ -45,7 +45,7 @@ for (const workers of WORKERS) {
 }
 
 async function print(mount: RealMount): Promise<Tree> {
-  return JSON.parse(await succeed(...program('print-attributes.ts', mount.path))) as Tree
+  return JSON.parse(await succeed(...program('./print-attributes', mount.path))) as Tree
 }
 
 function compare(t: ExecutionContext, tree: Tree, outcomes: Contended[]): void {

@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path'
 import anyTest from 'ava'
-import { canMount, cleanUp, PROJECT, program, RealMount, sh, succeed } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, cleanUp, program, RealMount, sh, succeed } from './real-mount.ts'
 import { makeSourceTree } from './source-tree.ts'
 
 const FILES = Number(process.env.HOLTFS_TREE_FILES ?? 3000)
@@ -13,7 +14,7 @@ anyTest.after.always(cleanUp)
 
 /** Everything that stat(2) tells, a line a name. */
 function listing(directory: string): Promise<string> {
-  return succeed(...program('print-listing.ts', directory))
+  return succeed(...program('./print-listing', directory))
 }
 
 /** The first lines in which two listings differ, so that a failure is readable. */

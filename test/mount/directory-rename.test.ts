@@ -11,7 +11,7 @@ const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
 
 function listing(directory: string): Promise<string> {
-  return succeed(...program('print-listing.ts', directory))
+  return succeed(...program('./print-listing', directory))
 }
 
 test('a directory of thousands of entries is renamed with all of them, and again after a restart', async t => {

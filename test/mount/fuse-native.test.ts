@@ -6,7 +6,8 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import anyTest from 'ava'
-import { canMount, cleanUp, PROJECT, RealMount, run, sh } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, cleanUp, RealMount, run, sh } from './real-mount.ts'
 
 const NATIVE = ['--transport', 'fuse-native']
 const isInstalled = spawnSync(process.execPath, ['-e', "require.resolve('fuse-native')"], { cwd: PROJECT }).status === 0

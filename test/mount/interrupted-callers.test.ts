@@ -5,10 +5,10 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest from 'ava'
-import { canMount, cleanUp, holtfs, PROJECT, RealMount, sh } from './real-mount.ts'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
+import { canMount, cleanUp, holtfs, RealMount, sh } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 const CLIENTS = 3
@@ -20,10 +20,10 @@ const GONE = 10_000
 anyTest.after.always(cleanUp)
 
 async function start(mount: RealMount, number: number, operations: number): Promise<ChildProcess> {
-  const file = join(PROJECT, 'test/mount/interrupted-client.ts')
+  const file = pathOf(import.meta.url, './interrupted-client')
   const argv = [mount.path, String(number), String(operations)]
   const child = fork(file, argv, {
-    execArgv: ['--import', import.meta.resolve('tsx')],
+    execArgv: NODE_ARGUMENTS,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   await once(child, 'message')

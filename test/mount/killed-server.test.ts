@@ -9,10 +9,11 @@ import { appendFileSync, existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest, { type ExecutionContext } from 'ava'
+import { PROJECT } from '../support/modules.ts'
 import { seededRandom } from '../support/random.ts'
 import { type Acknowledged, type LogLine, readLog } from './acknowledged-log.ts'
 import { bytesOf, type Operation } from './acknowledged-operation.ts'
-import { canMount, cleanUp, PROJECT, program, RealMount, run, sh, startServer, succeed } from './real-mount.ts'
+import { canMount, cleanUp, program, RealMount, run, sh, startServer, succeed } from './real-mount.ts'
 
 const KILLS = Number(process.env.HOLTFS_KILLS ?? 2)
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1e9)
@@ -39,7 +40,7 @@ test('what was acknowledged is there after the server is killed, and nothing els
   await mount.mount()
   await sh(`mkdir ${homes.map(home => `'${home}'`).join(' ')}`, '/')
   const ballast = CLIENTS.indexOf('ballast')
-  await succeed(...program('killed-client.ts', homes[ballast], logs[ballast], String(SEED), 'ballast', FIRST))
+  await succeed(...program('./killed-client', homes[ballast], logs[ballast], String(SEED), 'ballast', FIRST))
   await mount.umount()
   for (let kill = 0; kill < KILLS; kill++) {
     const options = OPTIONS[kill % OPTIONS.length]
@@ -104,7 +105,7 @@ class Client {
   err = ''
 
   constructor(home: string, log: string, kind: string) {
-    const [file, argv] = program('killed-client.ts', home, log, String(below(2 ** 32)), kind)
+    const [file, argv] = program('./killed-client', home, log, String(below(2 ** 32)), kind)
     this.child = spawn(file, argv, { cwd: PROJECT, stdio: ['ignore', 'ignore', 'pipe'] })
     this.child.stderr?.on('data', chunk => {
       this.err += chunk
@@ -126,7 +127,7 @@ function sizeOf(path: string): number {
 }
 
 async function listing(home: string): Promise<string[]> {
-  const out = await succeed(...program('print-listing.ts', home, '--hash'))
+  const out = await succeed(...program('./print-listing', home, '--hash'))
   return out.split('\n').filter(line => line !== '')
 }
 

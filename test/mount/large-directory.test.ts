@@ -7,7 +7,8 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import anyTest from 'ava'
-import { canMount, cleanUp, PROJECT, RealMount, sh, succeed } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, cleanUp, RealMount, sh, succeed } from './real-mount.ts'
 
 const ENTRIES = Number(process.env.HOLTFS_ENTRIES ?? 4000)
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1e9)

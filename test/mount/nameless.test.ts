@@ -17,7 +17,7 @@ test('open files without a name outlive the collections of others, and leave not
   const dataFiles = () => sh('{ find data -type f 2>/dev/null || true; } | wc -l', mount.store).then(Number)
   const counts: number[] = []
   let done = false
-  const client = succeed(...program('nameless-client.ts', mount.path, String(HELD))).finally(() => {
+  const client = succeed(...program('./nameless-client', mount.path, String(HELD))).finally(() => {
     done = true
   })
   while (!done) {

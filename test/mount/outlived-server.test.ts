@@ -8,8 +8,9 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest, { type ExecutionContext } from 'ava'
+import { PROJECT } from '../support/modules.ts'
 import { type Random, seededRandom } from '../support/random.ts'
-import { canMount, cleanUp, PROJECT, program, RealMount, sh, succeed } from './real-mount.ts'
+import { canMount, cleanUp, program, RealMount, sh, succeed } from './real-mount.ts'
 
 const KILLS = Number(process.env.HOLTFS_KILLS ?? 5)
 const SEED = Number(process.env.HOLTFS_SEED ?? Date.now() % 1e9)
@@ -23,7 +24,7 @@ const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
 
 /** In a directory each, as `CLIENT DIRECTORY STOP SEED`. */
-const CLIENTS = { client: 'outliving-client.ts', bytes: 'outliving-bytes.ts' }
+const CLIENTS = { client: './outliving-client', bytes: './outliving-bytes' }
 const compile = (to: string) => `node_modules/.bin/tsc -p tsconfig.build.json --sourceMap false --outDir '${to}'`
 
 /** Each runs in a directory of its own until `$0/stop` exists, and compares what it made with the host's own files. */

@@ -7,7 +7,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, writeFile
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { canMount, PROJECT, type Result, run, succeed } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, type Result, run, succeed } from './real-mount.ts'
 
 /** User ids with an entry in /etc/passwd, which fusermount3 asks for. */
 export const ROOT = 0

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import anyTest from 'ava'
+import { PROJECT } from '../support/modules.ts'
 import { canMount, cleanUp, holtfs, RealMount, run, sh } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
@@ -112,7 +113,7 @@ test('a store whose server was killed is shown with its log, and left as it is',
 
 test('what is no filesystem cannot be mounted read-only, and is left as it is', async t => {
   const mount = new RealMount('read-only')
-  const script = `import { openTree } from '${new URL('../../dist/index.js', import.meta.url)}'
+  const script = `import { openTree } from '${join(PROJECT, 'dist/index.js')}'
     const tree = openTree(process.argv[1]); tree.put('a', 'b'); tree.close()`
   t.is((await run(process.execPath, ['--input-type=module', '-e', script, mount.store])).code, 0)
   const before = await fingerprint(mount)

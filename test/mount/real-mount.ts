@@ -7,11 +7,13 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
+import { NODE_ARGUMENTS, PROJECT, pathOf } from '../support/modules.ts'
 
-export const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
 const PROGRAM = join(PROJECT, 'dist/cli/main.js')
+/** For --import. */
+export const KILL_TRAP = pathToFileURL(join(PROJECT, 'test/mount/kill-trap.mjs')).href
 /** Milliseconds after which a command counts as hung. */
 const PATIENCE = 600_000
 
@@ -47,9 +49,9 @@ export function sh(script: string, cwd: string): Promise<string> {
   return succeed('/bin/bash', ['-c', `set -eo pipefail; cd "$0"; ${script}`, cwd])
 }
 
-/** Runs a TypeScript file of this directory as a child process. */
+/** Runs a module as a child process; its name is relative to this directory, without extension. */
 export function program(name: string, ...argv: string[]): [string, string[]] {
-  return [process.execPath, ['--import=tsx', join(PROJECT, 'test/mount', name), ...argv]]
+  return [process.execPath, [...NODE_ARGUMENTS, pathOf(import.meta.url, name), ...argv]]
 }
 
 export function holtfs(...argv: string[]): Promise<Result> {

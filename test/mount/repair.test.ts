@@ -6,7 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest from 'ava'
 import { readManifest } from '../../src/engine/manifest.ts'
 import { hostStorage } from '../../src/journal/storage.ts'
-import { canMount, cleanUp, holtfs, PROJECT, RealMount, sh } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, cleanUp, holtfs, RealMount, sh } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)

@@ -8,7 +8,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import anyTest from 'ava'
 import { askControl } from '../../src/fs/control.ts'
-import { canMount, cleanUp, PROJECT, program, RealMount, succeed } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, cleanUp, program, RealMount, succeed } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
@@ -23,7 +24,7 @@ function readTable(): { operation: string; cold: boolean; requests: string }[] {
 test('every operation costs the requests that are documented', async t => {
   const mount = new RealMount('requests')
   await mount.mount('--workers', '1')
-  const [file, argv] = program('request-operations.ts', mount.path)
+  const [file, argv] = program('./request-operations', mount.path)
   const client = spawn(file, argv, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const failed = once(client, 'exit').then(([code]) => Promise.reject(new Error(`the client ended with ${code}`)))
   failed.catch(() => {})

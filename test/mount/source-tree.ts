@@ -4,7 +4,8 @@
  */
 import { lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { PROJECT, sh } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { sh } from './real-mount.ts'
 
 /** Bytes above which a file is left out: a few huge ones would only take time. */
 const MAX_BYTES = 8 << 20

@@ -37,7 +37,7 @@ for (const [pool, workers] of [
     await mount.mount(...options)
     await sh(`mkdir ${SHARED.join(' ')}; echo token > ${TOKENS[0]}; touch ${APPENDED}`, mount.path)
     const clients = Array.from({ length: CLIENTS }, async (_, i) => {
-      const argv = program('shared-client.ts', mount.path, String(i), String(SEED + i), OPERATIONS)
+      const argv = program('./shared-client', mount.path, String(i), String(SEED + i), OPERATIONS)
       return JSON.parse(await succeed(...argv)) as Outcome
     })
     const outcomes = await Promise.all(clients)
@@ -53,7 +53,7 @@ for (const [pool, workers] of [
 }
 
 async function readTree(mount: RealMount): Promise<Tree> {
-  return JSON.parse(await succeed(...program('read-tree.ts', mount.path))) as Tree
+  return JSON.parse(await succeed(...program('./read-tree', mount.path))) as Tree
 }
 
 function compare(t: ExecutionContext, tree: Tree, outcomes: Outcome[]): void {

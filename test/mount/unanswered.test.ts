@@ -6,7 +6,8 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import anyTest from 'ava'
-import { canMount, cleanUp, PROJECT, program, RealMount } from './real-mount.ts'
+import { PROJECT } from '../support/modules.ts'
+import { canMount, cleanUp, KILL_TRAP, program, RealMount } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
@@ -22,9 +23,8 @@ test('a request whose server dies is carried out once and answered right', async
   t.timeout(300_000)
   const mount = new RealMount('unanswered')
   const trap = join(mount.directory, 'trap')
-  const hook = new URL('kill-trap.mjs', import.meta.url).href
-  await mount.mountWith({ NODE_OPTIONS: `--import=${hook}`, HOLTFS_TRAP: trap }, '--workers', '2')
-  const [file, argv] = program('unanswered-client.ts', mount.path, trap)
+  await mount.mountWith({ NODE_OPTIONS: `--import=${KILL_TRAP}`, HOLTFS_TRAP: trap }, '--workers', '2')
+  const [file, argv] = program('./unanswered-client', mount.path, trap)
   const { stdout } = await promisify(execFile)(file, argv, { cwd: PROJECT, timeout: 240_000, killSignal: 'SIGKILL' })
   const outcomes = stdout
     .trim()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest from 'ava'
 import { FUSE_MKDIR } from '../../src/fs/fuse/wire.ts'
-import { canMount, cleanUp, holtfs, RealMount, run, sh } from './real-mount.ts'
+import { canMount, cleanUp, holtfs, KILL_TRAP, RealMount, run, sh } from './real-mount.ts'
 
 const test = canMount ? anyTest.serial : anyTest.serial.skip
 anyTest.after.always(cleanUp)
@@ -20,8 +20,7 @@ test('a request that every server dies of is answered EIO, and the mount goes on
   t.timeout(120_000)
   const mount = new RealMount('poisoned')
   const trap = join(mount.directory, 'trap')
-  const hook = new URL('kill-trap.mjs', import.meta.url).href
-  await mount.mountWith({ NODE_OPTIONS: `--import=${hook}`, HOLTFS_TRAP: trap })
+  await mount.mountWith({ NODE_OPTIONS: `--import=${KILL_TRAP}`, HOLTFS_TRAP: trap })
   writeFileSync(trap, `read ${FUSE_MKDIR} always`)
   const poisoned = sh('mkdir poison', mount.path)
   const { message } = await t.throwsAsync(poisoned)

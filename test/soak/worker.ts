@@ -6,7 +6,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PROJECT, run } from '../mount/real-mount.ts'
+import { run } from '../mount/real-mount.ts'
+import { NODE_ARGUMENTS, pathOf } from '../support/modules.ts'
 import type { Program } from './programs.ts'
 
 export interface Failure {
@@ -184,9 +185,7 @@ export class ChurnWorker extends CommandWorker {
   }
 
   #program(...argv: string[]): Command {
-    // Where the loader is found from does not depend on the working directory.
-    const loader = `--import=${import.meta.resolve('tsx')}`
-    return { file: process.execPath, argv: [loader, join(PROJECT, 'test/soak/churn.ts'), ...argv] }
+    return { file: process.execPath, argv: [...NODE_ARGUMENTS, pathOf(import.meta.url, './churn'), ...argv] }
   }
 
   #oracle(attempt: number): string {
