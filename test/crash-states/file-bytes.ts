@@ -64,9 +64,10 @@ function isAllowed(
     const file = steps[i].seen.files.get(ino)
     const isThere = file !== undefined && at < file.bytes.length
     if (i > index) {
-      // What comes after the step that is there may have written to the same data file, until it gave it up.
-      if (!isThere || !file.isOutside) break
-      written.push(file.bytes[at])
+      // What comes after the step that is there may have written to the same data file, until it gave it up. (Cutting it
+      // makes that durable first; where it ends before the cut already, nothing is given up, and writes go on.)
+      if (file === undefined || !file.isOutside) break
+      if (isThere) written.push(file.bytes[at])
     } else if (!isThere) {
       floor = 0
       written = []
