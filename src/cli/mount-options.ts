@@ -2,12 +2,11 @@
  * The options behind -o, as mount(8) and /etc/fstab write them: some are settings of the server, some are for programs that
  * read /etc/fstab, the others are for the kernel.
  */
-import type { Durability } from '../journal/journal.ts'
+import { DURABILITIES, type Durability } from '../journal/durability.ts'
 import { FRAME_SIZE, MAX_POOL_FRAMES, MIN_POOL_FRAMES } from '../limits.ts'
 import { byteSize, oneOf, wholeNumber } from './arguments.ts'
 
 const MAX_WORKERS = 64
-export const DURABILITIES = ['process', 'sync', 'async'] as const
 export const TRANSPORTS = ['builtin', 'fuse-native'] as const
 
 export const parseWorkers = wholeNumber(1, MAX_WORKERS)

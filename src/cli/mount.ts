@@ -6,17 +6,10 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { MountStoreOptions } from '../fs/mount-store.ts'
-import type { Durability } from '../journal/journal.ts'
+import { DURABILITIES, type Durability } from '../journal/durability.ts'
 import { givenPath } from './arguments.ts'
 import { mountInBackground, reportFailure, reportReady } from './background.ts'
-import {
-  DURABILITIES,
-  type MountOptions,
-  parseMountOptions,
-  parsePool,
-  parseWorkers,
-  TRANSPORTS,
-} from './mount-options.ts'
+import { type MountOptions, parseMountOptions, parsePool, parseWorkers, TRANSPORTS } from './mount-options.ts'
 
 /** Opens the store, serves it, closes it; resolves when the mount has ended. */
 export type MountStore = (options: MountStoreOptions) => Promise<void>

@@ -11,7 +11,7 @@ import type { Scan } from './walker/scan.ts'
 const NOTHING = new Uint8Array(0)
 
 /**
- * What an atomic function may do; nothing happens before it returns.
+ * What an atomic function may do; nothing happens before it returns, and nothing can be done after: HOLT_INVALID.
  *
  * Guards see the tree as the changes above them in the same batch leave it. A record that the batch has written has no
  * version yet: it is there, but no version matches it. Only what a renamePrefix of the batch moves, from and to, cannot
@@ -51,6 +51,7 @@ export class Staging implements AtomicBatch {
   readonly #lookup: Lookup
   readonly #probe: Scan
   readonly #staged: StagedState
+  #ended = false
 
   constructor(changes: Changes, batch: Batch, lookup: Lookup, probe: Scan) {
     this.#changes = changes
@@ -59,14 +60,19 @@ export class Staging implements AtomicBatch {
     this.#staged = new StagedState(batch)
   }
 
+  /** The function has returned: further calls throw. */
+  end(): void {
+    this.#ended = true
+  }
+
   put(key: Bytes, value: Bytes): void {
-    const k = asKey(key)
+    const k = this.#key(key)
     const v = asValue(value)
     this.#changes.stagePut(k, k.length, v, 0, v.length)
   }
 
   delete(key: Bytes): void {
-    const k = asKey(key)
+    const k = this.#key(key)
     this.#changes.stageDelete(k, k.length)
   }
 
@@ -87,24 +93,24 @@ export class Staging implements AtomicBatch {
   }
 
   assertVersion(key: Bytes, version: number): void {
-    if (this.#versionOf(asKey(key)) !== asVersion(version)) this.held = false
+    if (this.#versionOf(this.#key(key)) !== asVersion(version)) this.held = false
   }
 
   assertPrefixEmpty(prefix: Bytes): void {
-    if (!this.#isEmptyBelow(asKey(prefix))) this.held = false
+    if (!this.#isEmptyBelow(this.#key(prefix))) this.held = false
   }
 
   rename(from: Bytes, to: Bytes, options: { replace?: boolean } = {}): void {
-    const f = asKey(from)
-    const t = asKey(to)
+    const f = this.#key(from)
+    const t = this.#key(to)
     if (this.#versionOf(f) === 0) this.held = false
     if (options.replace !== true && !Buffer.from(f).equals(t) && this.#versionOf(t) !== 0) this.held = false
     this.#changes.stageRename(f, f.length, t, t.length)
   }
 
   renamePrefix(from: Bytes, to: Bytes): void {
-    const f = Buffer.from(asKey(from))
-    const t = Buffer.from(asKey(to))
+    const f = Buffer.from(this.#key(from))
+    const t = Buffer.from(this.#key(to))
     const shared = Math.min(f.length, t.length)
     if (f.subarray(0, shared).equals(t.subarray(0, shared))) {
       throw new HoltError('HOLT_INVALID', 'renamePrefix: one prefix is empty or starts with the other')
@@ -123,6 +129,11 @@ export class Staging implements AtomicBatch {
     const probe = this.#probe
     probe.seek(prefix, prefix.length, NOTHING, 0, -1, true, true)
     while (probe.next()) if (probe.keyLength + growth > MAX_USER_KEY) throw keyTooLong(probe.keyLength + growth)
+  }
+
+  #key(key: Bytes): Uint8Array {
+    if (this.#ended) throw new HoltError('HOLT_INVALID', 'the batch has ended with the function that it was made for')
+    return asKey(key)
   }
 
   #versionOf(key: Uint8Array): number {

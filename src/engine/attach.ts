@@ -3,7 +3,8 @@
  * nothing native, so a thread may be ended while it does this.
  */
 import { join } from 'node:path'
-import { type Durability, Journal } from '../journal/journal.ts'
+import type { Durability } from '../journal/durability.ts'
+import { Journal } from '../journal/journal.ts'
 import type { JournalShared } from '../journal/shared.ts'
 import { hostStorage, type Storage } from '../journal/storage.ts'
 import { FrameFile } from './frame-file.ts'

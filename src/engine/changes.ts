@@ -143,10 +143,14 @@ export class Changes {
     this.begin()
     const staging = new Staging(this, this.#batch, this.#lookup, this.#probe)
     try {
-      describe(staging)
+      if ((describe(staging) as unknown) instanceof Promise) {
+        throw new HoltError('HOLT_INVALID', 'an atomic function is synchronous: what it awaits comes too late')
+      }
     } catch (error) {
       this.abort()
       throw error
+    } finally {
+      staging.end()
     }
     if (staging.held) this.commit()
     else this.abort()

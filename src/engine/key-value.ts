@@ -35,9 +35,17 @@ export class KeyBytes {
 /** The delimiter's byte, or -1. */
 export function asDelimiter(delimiter: string | undefined): number {
   if (delimiter === undefined) return -1
-  const bytes = Buffer.from(delimiter)
-  if (bytes.length !== 1) throw new HoltError('HOLT_INVALID', 'the delimiter of a range is one byte')
+  const bytes = Buffer.from(String(delimiter))
+  if (typeof delimiter !== 'string' || bytes.length !== 1)
+    throw new HoltError('HOLT_INVALID', 'the delimiter of a range is one byte')
   return bytes[0]
+}
+
+/** Most entries of a range. */
+export function asLimit(limit: number | undefined): number {
+  if (limit === undefined || limit === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
+  if (Number.isInteger(limit) && limit >= 0) return limit
+  throw new HoltError('HOLT_INVALID', `the limit of a range is a whole number from 0 on, not ${limit}`)
 }
 
 export function asValue(value: Bytes): Uint8Array {

@@ -2,7 +2,7 @@
  * Ranges as callers of the library see them: entries of their own ({@link Ranges.range}), or borrowed ones
  * ({@link Ranges.scan}) that cost no allocation.
  */
-import { asDelimiter, asKey, type Bytes } from './key-value.ts'
+import { asDelimiter, asKey, asLimit, type Bytes } from './key-value.ts'
 import type { Scan } from './walker/scan.ts'
 
 export interface RangeOptions {
@@ -11,8 +11,9 @@ export interface RangeOptions {
   startAfter?: Bytes
   /** One character (one byte): keys that contain it beyond the prefix are rolled up into one entry. */
   delimiter?: string
-  /** Most entries, rolled-up ones included. */
+  /** Most entries, rolled-up ones included: a whole number from 0 on. Default: all. */
   limit?: number
+  /** Values are empty. */
   keysOnly?: boolean
 }
 
@@ -79,8 +80,9 @@ export class Ranges {
     const prefix = asKey(options.prefix ?? NOTHING)
     const after = asKey(options.startAfter ?? NOTHING)
     const delimiter = asDelimiter(options.delimiter)
+    const limit = asLimit(options.limit)
     const scan = this.#idle.pop() ?? this.#newScan()
-    scan.seek(prefix, prefix.length, after, after.length, delimiter, true, options.keysOnly ?? false, options.limit)
+    scan.seek(prefix, prefix.length, after, after.length, delimiter, true, options.keysOnly ?? false, limit)
     return scan
   }
 }

@@ -9,7 +9,8 @@
 import { constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { ADVICE, HoltError, hostError } from '../errors.ts'
-import { type Durability, Journal } from '../journal/journal.ts'
+import { DURABILITIES, type Durability } from '../journal/durability.ts'
+import { Journal } from '../journal/journal.ts'
 import { replay } from '../journal/replay.ts'
 import { listSegments } from '../journal/segments.ts'
 import { createJournalShared } from '../journal/shared.ts'
@@ -91,6 +92,11 @@ export function openStore(directory?: string, options: StoreOptions = {}): Store
   if (!Number.isFinite(poolBytes) || poolBytes < 0) {
     throw new HoltError('HOLT_INVALID', `poolBytes is ${poolBytes}: give a number of bytes`)
   }
+  const durability = options.durability ?? 'process'
+  if (!DURABILITIES.includes(durability)) {
+    throw new HoltError('HOLT_INVALID', `durability is ${durability}: give process, sync or async`)
+  }
+  if (directory === '') throw new HoltError('HOLT_INVALID', 'the path of the directory is empty')
   const engine = createEngineShared(Math.max(poolBytes, MIN_POOL_FRAMES * FRAME_SIZE))
   const handle: StoreHandle = {
     directory: undefined,
@@ -98,7 +104,7 @@ export function openStore(directory?: string, options: StoreOptions = {}): Store
     journal: createJournalShared(),
     framesFd: -1,
     scratch: undefined,
-    durability: options.durability ?? 'process',
+    durability,
     readOnly: options.readOnly ?? false,
     segmentBytes: options.segmentBytes ?? WAL_SEGMENT,
     background: options.background !== false && options.storage === undefined,

@@ -111,10 +111,10 @@ export class Tree {
   getInto(key: Bytes, target: Uint8Array, at?: number): number
   getInto(key: Uint8Array, keyLength: number, target: Uint8Array, at: number): number
   getInto(key: Bytes, second: Uint8Array | number, third: Uint8Array | number = 0, at = 0): number {
+    this.#assertOpen()
     if (typeof second === 'number') {
       return this.#lookup.get(key as Uint8Array, 0, second, third as Uint8Array, at) ? this.#lookup.valueLength : -1
     }
-    this.#assertOpen()
     return this.#reads.getInto(key, second, third as number)
   }
 
@@ -207,7 +207,12 @@ export class Tree {
     return this.atomic(batch => batch.renamePrefix(from, to))
   }
 
-  /** Runs guards and changes as one record: all or nothing. False when a guard failed. */
+  /**
+   * Runs guards and changes as one record: all or nothing. False when a guard failed. `describe` is synchronous; when it
+   * throws, nothing is changed, and its error goes on to the caller.
+   * @throws HoltError HOLT_INVALID inside another change, or when `describe` returns a promise; HOLT_BATCH_TOO_LARGE,
+   * HOLT_READ_ONLY, HOLT_FULL, HOLT_IO, HOLT_FAILED, HOLT_CLOSED
+   */
   atomic(describe: (batch: AtomicBatch) => void): boolean {
     return this.#changes.atomic(describe)
   }

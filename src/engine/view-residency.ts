@@ -103,6 +103,6 @@ export class ViewResidency implements Residency {
 
 export function viewExpired(): HoltError {
   const what =
-    'the view has expired, because too much was changed since it was opened: use shorter views or a larger poolBytes'
+    'the view has expired, because too much was changed or too many views were opened since it was: use shorter views or a larger poolBytes'
   return new HoltError('HOLT_VIEW_EXPIRED', what)
 }

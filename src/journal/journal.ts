@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { MAX_RECORD } from '../limits.ts'
 import { AppendMemory } from './append-memory.ts'
+import type { Durability } from './durability.ts'
 import { type LogFound, startLog } from './log-start.ts'
 import type { LogWriter } from './log-writer.ts'
 import { MappedWriter } from './mapped-writer.ts'
@@ -38,9 +39,6 @@ import {
   WRITES,
 } from './shared.ts'
 import type { Storage } from './storage.ts'
-
-/** What an acknowledged record survives: `process` the end of the process, `sync` a power cut, `async` neither. */
-export type Durability = 'process' | 'sync' | 'async'
 
 export interface JournalOptions {
   durability: Durability

@@ -1,7 +1,7 @@
 /** A workload as it ran once: the medium before it, every event since, what was promised when, and how to open what is left. */
 import { dirname } from 'node:path'
 import type { StoreOptions } from '../../src/engine/store.ts'
-import type { Durability } from '../../src/journal/journal.ts'
+import type { Durability } from '../../src/journal/durability.ts'
 import { seededRandom } from '../support/random.ts'
 import { inFixedWorld } from './fixed-world.ts'
 import { History, type Moment, type Step } from './history.ts'

@@ -8,7 +8,7 @@
 import { constants } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import type { Durability } from '../../src/journal/journal.ts'
+import type { Durability } from '../../src/journal/durability.ts'
 import type { PowerCutStorage } from '../support/power-cut-storage.ts'
 import { type Random, seededRandom } from '../support/random.ts'
 import type { CrashModel } from './crash-model.ts'

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { HoltError } from '../../src/errors.ts'
-import type { Durability, Journal } from '../../src/journal/journal.ts'
+import type { Durability } from '../../src/journal/durability.ts'
+import type { Journal } from '../../src/journal/journal.ts'
 import { FailingStorage, type StorageCall } from '../support/failing-storage.ts'
 import { appendNext, appendRecords, LOGS, openLog, readAll, upTo } from './fixture.ts'
 

@@ -3,7 +3,8 @@
  * that a test knows what each record must hold without having kept it.
  */
 import { constants } from 'node:fs'
-import { type Durability, Journal } from '../../src/journal/journal.ts'
+import type { Durability } from '../../src/journal/durability.ts'
+import { Journal } from '../../src/journal/journal.ts'
 import { type LogEnd, type Replayed, replay } from '../../src/journal/replay.ts'
 import { createJournalShared } from '../../src/journal/shared.ts'
 import type { Storage } from '../../src/journal/storage.ts'
