@@ -3,28 +3,18 @@
  * by whoever changes a frame (FrameSpace.abandon); any thread may work on them, a blob at a time. Frames that nobody changes
  * get the routing layout.
  *
- * A step copies the frames that it needs while others go on, builds the new frame in private memory, and enters the
- * mutation gate only to put it in place, when the frames are still what they were: the gate is held for one copy of a
- * frame, some 30 µs. No key changes, so nothing is logged.
+ * What is done to frames is done to copies of them (frame-copies.ts), so others go on meanwhile, and a step on what they
+ * change comes to nothing.
  */
-import { ADVICE, HoltError } from '../errors.ts'
-import { DATA_START, FRAME_SHIFT, FRAME_SIZE, MAX_BLOBS, PAGE_SIZE, SPILL_RESERVE } from '../limits.ts'
+import { DATA_START, FRAME_SIZE, MAX_BLOBS, PAGE_SIZE, SPILL_RESERVE } from '../limits.ts'
 import { ColdFrames } from './cold-frames.ts'
+import { baseOf, FrameCopies } from './frame-copies.ts'
 import { DEAD_BYTES, SPARSE_BYTES } from './frame-space.ts'
 import type { Gate } from './gate.ts'
-import { H_BLOB, H_COMPACTIONS, H_DEAD, H_EPOCH, H_ROOT, H_USED, ROOT_BLOB } from './layout.ts'
-import { Pool } from './pool.ts'
-import {
-  C_BLOB_HIGH,
-  C_EPOCH,
-  C_FAILED,
-  C_NOTED,
-  C_SHRINK,
-  C_SLOT_FREED,
-  createEngineShared,
-  SHRINK_ALL,
-} from './shared.ts'
-import { cloneFrame, measureSubtree } from './walker/clone.ts'
+import { H_BLOB, H_COMPACTIONS, H_DEAD, ROOT_BLOB } from './layout.ts'
+import type { Pool } from './pool.ts'
+import { C_BLOB_HIGH, C_NOTED, C_SHRINK, C_SLOT_FREED, SHRINK_ALL } from './shared.ts'
+import { cloneFrame } from './walker/clone.ts'
 import { Gather } from './walker/gather.ts'
 import { Merge } from './walker/merge.ts'
 import { cloneRouted, isRouted, planRouting } from './walker/route-layout.ts'
@@ -42,9 +32,6 @@ export type Outcome = 'done' | 'kept' | 'busy'
 /** Most bytes of nodes in a frame into which another one was merged: there is room to grow before it spills again. */
 const MERGED_BYTES = Math.floor((FRAME_SIZE - DATA_START) * 0.7)
 
-/** Slots that putting a frame in place may take. */
-const SLOTS_A_STEP = 2
-
 /** Most blobs that one step gathers. */
 const MOST_GATHERED = 32
 
@@ -54,7 +41,7 @@ const GROUP_BLOB = MAX_BLOBS
 /** Tries of a step on frames that others change or that a round still needs, each a millisecond after a longer wait. */
 const MOST_TRIES = 16
 
-/** Slots of the private pool. */
+/** Slots for copies, and for what is built of them. */
 const PARENT = 0
 const CHILD = 1
 const RESULT = 2
@@ -62,21 +49,22 @@ const GROUP = 3
 
 export class Upkeep {
   readonly #pool: Pool
-  readonly #gate: Gate
   readonly #lastSeq: () => number
-  readonly #private = new Pool(createEngineShared(0), undefined)
-  readonly #merge = new Merge(this.#private)
-  readonly #gather = new Gather(this.#private)
-  /** Pool slots and versions of the frames that the step has copied. */
-  readonly #slots: number[] = []
-  readonly #versions: number[] = []
+  readonly #copies: FrameCopies
+  /** Holds the copies. */
+  readonly #own: Pool
+  readonly #merge: Merge
+  readonly #gather: Gather
   /** Live bytes of blobs that are not resident, as {@link compactAll} has seen them. */
   readonly #known = new Map<number, number>()
   readonly #cold: ColdFrames
 
   constructor(pool: Pool, gate: Gate, lastSeq: () => number) {
     this.#pool = pool
-    this.#gate = gate
+    this.#copies = new FrameCopies(pool, gate, lastSeq)
+    this.#own = this.#copies.own
+    this.#merge = new Merge(this.#own)
+    this.#gather = new Gather(this.#own)
     this.#lastSeq = lastSeq
     this.#cold = new ColdFrames(pool, lastSeq())
   }
@@ -105,7 +93,7 @@ export class Upkeep {
     const pool = this.#pool
     const slot = pool.slotOf[blob] - 1
     if (slot < 0) return undefined
-    const base = slot << FRAME_SHIFT
+    const base = baseOf(slot)
     const parent = pool.parentOf[blob]
     if (blob !== ROOT_BLOB && parent !== 0 && pool.space.live(base) <= SPARSE_BYTES) {
       const fits = this.#weight(parent) + pool.space.live(base) <= MERGED_BYTES
@@ -117,27 +105,27 @@ export class Upkeep {
   /** Live bytes of a blob; more than a frame holds when they are not known without loading it. */
   #weight(blob: number): number {
     const slot = this.#pool.slotOf[blob] - 1
-    return slot < 0 ? (this.#known.get(blob) ?? FRAME_SIZE) : this.#pool.space.live(slot << FRAME_SHIFT)
+    return slot < 0 ? (this.#known.get(blob) ?? FRAME_SIZE) : this.#pool.space.live(baseOf(slot))
   }
 
   /** Puts what a blob holds into its parent, when that has the room, and frees the blob. */
   merge(blob: number): Outcome {
     const pool = this.#pool
-    const own = this.#private
+    const own = this.#own
     const parent = pool.parentOf[blob]
-    if (parent === 0 || this.#resident(parent) < 0 || this.#resident(blob) < 0) return 'kept'
+    if (parent === 0 || this.#copies.resident(parent) < 0 || this.#copies.resident(blob) < 0) return 'kept'
     if (this.#weight(parent) + this.#weight(blob) > MERGED_BYTES) return 'kept'
-    this.#begin()
-    if (!this.#copy(parent, PARENT) || !this.#copy(blob, CHILD)) return 'busy'
+    this.#copies.begin()
+    if (!this.#copies.copy(parent, PARENT) || !this.#copies.copy(blob, CHILD)) return 'busy'
     this.#pack(parent)
-    if (own.space.live(base(RESULT)) + own.space.live(base(CHILD)) > MERGED_BYTES) return 'kept'
-    if (!this.#merge.fold(base(RESULT), base(CHILD), blob)) {
+    if (own.space.live(baseOf(RESULT)) + own.space.live(baseOf(CHILD)) > MERGED_BYTES) return 'kept'
+    if (!this.#merge.fold(baseOf(RESULT), baseOf(CHILD), blob)) {
       pool.parentOf[blob] = 0
       return 'kept'
     }
-    if (!this.#install([RESULT], [blob])) return 'busy'
+    if (!this.#copies.install([RESULT], [blob])) return 'busy'
     this.#adopt(RESULT, parent)
-    if (own.space.live(base(RESULT)) <= SPARSE_BYTES) pool.noteBlob(parent)
+    if (own.space.live(baseOf(RESULT)) <= SPARSE_BYTES) pool.noteBlob(parent)
     pool.count('merges')
     return 'done'
   }
@@ -157,29 +145,29 @@ export class Upkeep {
 
   #gatherSome(parent: number, most: number): Outcome {
     const pool = this.#pool
-    const own = this.#private
-    if (this.#resident(parent) < 0) return 'kept'
-    this.#begin()
-    if (!this.#copy(parent, PARENT)) return 'busy'
-    this.#merge.list(base(PARENT))
+    const own = this.#own
+    if (this.#copies.resident(parent) < 0) return 'kept'
+    this.#copies.begin()
+    if (!this.#copies.copy(parent, PARENT)) return 'busy'
+    this.#merge.list(baseOf(PARENT))
     if (this.#merge.children.length < 2) return 'kept'
     this.#pack(parent)
     own.formatFrame(GROUP, 0)
     // The frame is that of the first child folded into it; which one that is shows only then.
     const weigh = (blob: number) => this.#weight(blob)
-    if (!this.#gather.move(base(RESULT), base(GROUP), GROUP_BLOB, MERGED_BYTES, most, weigh)) return 'kept'
-    this.#merge.list(base(GROUP))
+    if (!this.#gather.move(baseOf(RESULT), baseOf(GROUP), GROUP_BLOB, MERGED_BYTES, most, weigh)) return 'kept'
+    this.#merge.list(baseOf(GROUP))
     const folded: number[] = []
     for (const blob of [...this.#merge.children]) {
-      if (this.#resident(blob) < 0 || !this.#copy(blob, CHILD)) return 'busy'
-      if (own.space.room(base(GROUP), SPILL_RESERVE) < own.space.live(base(CHILD)) + PAGE_SIZE) return 'busy'
-      if (!this.#merge.fold(base(GROUP), base(CHILD), blob)) return 'kept'
+      if (this.#copies.resident(blob) < 0 || !this.#copies.copy(blob, CHILD)) return 'busy'
+      if (own.space.room(baseOf(GROUP), SPILL_RESERVE) < own.space.live(baseOf(CHILD)) + PAGE_SIZE) return 'busy'
+      if (!this.#merge.fold(baseOf(GROUP), baseOf(CHILD), blob)) return 'kept'
       folded.push(blob)
     }
     const host = folded[0]
-    this.#merge.rename(base(RESULT), GROUP_BLOB, host)
-    own.u32[(base(GROUP) + H_BLOB) >> 2] = host
-    if (!this.#install([RESULT, GROUP], folded.slice(1))) return 'busy'
+    this.#merge.rename(baseOf(RESULT), GROUP_BLOB, host)
+    own.u32[(baseOf(GROUP) + H_BLOB) >> 2] = host
+    if (!this.#copies.install([RESULT, GROUP], folded.slice(1))) return 'busy'
     this.#adopt(RESULT, parent)
     this.#adopt(GROUP, host)
     pool.count('merges', folded.length - 1)
@@ -188,26 +176,26 @@ export class Upkeep {
 
   /** Packs a frame that has dead bytes. */
   compact(blob: number): Outcome {
-    const slot = this.#resident(blob)
-    if (slot < 0 || this.#pool.u32[(base(slot) + H_DEAD) >> 2] === 0) return 'kept'
+    const slot = this.#copies.resident(blob)
+    if (slot < 0 || this.#pool.u32[(baseOf(slot) + H_DEAD) >> 2] === 0) return 'kept'
     return this.#rebuild(blob, false)
   }
 
   /** Gives a frame the routing layout, if it gains from it. */
   route(blob: number): Outcome {
     const pool = this.#pool
-    const slot = this.#resident(blob)
+    const slot = this.#copies.resident(blob)
     if (slot < 0 || blob === ROOT_BLOB || pool.file === undefined) return 'kept'
-    if (isRouted(pool, slot) && pool.u32[(base(slot) + H_DEAD) >> 2] === 0) return 'kept'
+    if (isRouted(pool, slot) && pool.u32[(baseOf(slot) + H_DEAD) >> 2] === 0) return 'kept'
     return this.#rebuild(blob, true)
   }
 
   #rebuild(blob: number, routed: boolean): Outcome {
-    this.#begin()
-    if (!this.#copy(blob, PARENT)) return 'busy'
-    if (routed && !planRouting(this.#private, base(PARENT))) return 'kept'
+    this.#copies.begin()
+    if (!this.#copies.copy(blob, PARENT)) return 'busy'
+    if (routed && !planRouting(this.#own, baseOf(PARENT))) return 'kept'
     this.#pack(blob, routed ? cloneRouted : cloneFrame)
-    if (!this.#install([RESULT], [])) return 'busy'
+    if (!this.#copies.install([RESULT], [])) return 'busy'
     this.#pool.count('compactions')
     if (routed) this.#pool.count('routings')
     return 'done'
@@ -250,11 +238,11 @@ export class Upkeep {
     const pool = this.#pool
     const seen = new Set([ROOT_BLOB])
     for (const blob of seen) {
-      this.#begin()
-      if (this.#resident(blob) < 0 || this.#untilDone(() => (this.#copy(blob, PARENT) ? 'kept' : 'busy')) === 'busy')
-        continue
-      this.#known.set(blob, this.#private.space.live(base(PARENT)))
-      this.#merge.list(base(PARENT))
+      this.#copies.begin()
+      if (this.#copies.resident(blob) < 0) continue
+      if (this.#untilDone(() => (this.#copies.copy(blob, PARENT) ? 'kept' : 'busy')) === 'busy') continue
+      this.#known.set(blob, this.#own.space.live(baseOf(PARENT)))
+      this.#merge.list(baseOf(PARENT))
       for (const child of this.#merge.children) {
         pool.parentOf[child] = blob
         seen.add(child)
@@ -263,110 +251,20 @@ export class Upkeep {
     return [...seen].reverse()
   }
 
-  /** Slot of a blob, which is loaded when it must be; -1 when there is no such blob. */
-  #resident(blob: number): number {
-    const pool = this.#pool
-    if (pool.slotOf[blob] !== 0) return pool.slotOf[blob] - 1
-    const entered = this.#gate.enter()
-    try {
-      if ((pool.slotOf[blob] | pool.diskSlotOf[blob]) === 0) return -1
-      pool.slots.reserve(1)
-      pool.slots.unpinAll()
-      return pool.fetch(blob)
-    } finally {
-      this.#gate.leave(entered)
-    }
-  }
-
-  /** A step begins: nothing is copied yet. */
-  #begin(): void {
-    this.#slots.length = 0
-    this.#versions.length = 0
-  }
-
-  /** Copies a resident frame to a slot of the private pool; false when it is being changed or is gone. */
-  #copy(blob: number, to: number): boolean {
-    const pool = this.#pool
-    const slot = pool.slotOf[blob] - 1
-    if (slot < 0) return false
-    const version = Atomics.load(pool.version, slot)
-    if ((version & 1) !== 0 || Atomics.load(pool.blobOf, slot) !== blob) return false
-    const from = base(slot)
-    const used = Math.min(FRAME_SIZE, Math.max(DATA_START, pool.u32[(from + H_USED) >> 2]))
-    this.#private.u8.set(pool.u8.subarray(from, from + used), base(to))
-    this.#slots.push(slot)
-    this.#versions.push(version)
-    if (Atomics.load(pool.version, slot) !== version) return false
-    this.#assertTree(blob, base(to))
-    return true
-  }
-
-  /** What is built of a frame has room because its nodes are a tree of as many bytes as its header says. */
-  #assertTree(blob: number, frame: number): void {
-    const own = this.#private
-    if (own.u16[(frame + H_ROOT) >> 1] === 0) return
-    let live: number
-    try {
-      live = measureSubtree(own, frame, frame + H_ROOT)
-    } catch (cause) {
-      throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${blob}: ${(cause as Error).message}: ${ADVICE}`, { cause })
-    }
-    if (live === own.space.live(frame)) return
-    const what = `its nodes take ${live} bytes and not the ${own.space.live(frame)} that it says`
-    throw new HoltError('HOLT_CORRUPT_FRAME', `blob ${blob}: ${what}: ${ADVICE}`)
-  }
-
   /** Copies the frame in PARENT packed to RESULT. */
   #pack(blob: number, clone = cloneFrame): void {
-    const own = this.#private
-    const from = base(PARENT)
-    const to = base(RESULT)
+    const own = this.#own
+    const from = baseOf(PARENT)
+    const to = baseOf(RESULT)
     own.formatFrame(RESULT, blob)
     clone(own, from, to)
     own.u32[(to + H_COMPACTIONS) >> 2] = own.u32[(from + H_COMPACTIONS) >> 2] + 1
   }
 
-  /** Tells the blobs below a frame of the private pool, which is that of `blob` now, where they hang. */
+  /** Tells the blobs below a frame that was built, which is that of `blob` now, where they hang. */
   #adopt(slot: number, blob: number): void {
-    this.#merge.list(base(slot))
+    this.#merge.list(baseOf(slot))
     for (const child of this.#merge.children) this.#pool.parentOf[child] = blob
-    if (this.#known.size > 0) this.#known.set(blob, this.#private.space.live(base(slot)))
+    if (this.#known.size > 0) this.#known.set(blob, this.#own.space.live(baseOf(slot)))
   }
-
-  /** Puts frames of the private pool in the place of the blobs' own and frees blobs, if all that was copied is unchanged. */
-  #install(results: readonly number[], freed: readonly number[]): boolean {
-    const pool = this.#pool
-    const own = this.#private
-    const entered = this.#gate.enter()
-    try {
-      if (Atomics.load(pool.control, C_FAILED) !== 0) return false
-      pool.slots.unpinAll()
-      for (let i = 0; i < this.#slots.length; i++) {
-        const slot = this.#slots[i]
-        // An image that a round still needs would have to be copied aside: that is soon over, unlike a view.
-        if (pool.version[slot] !== this.#versions[i] || Atomics.load(pool.cut, slot) !== 0) return false
-        pool.slots.pin(slot)
-      }
-      pool.slots.reserve(SLOTS_A_STEP)
-      pool.seq = this.#lastSeq()
-      // All are held before one is let go of: a reader must not go from a new frame to an old one.
-      const slots = results.map(result => pool.beginWrite(pool.slotOf[own.u32[(base(result) + H_BLOB) >> 2]] - 1))
-      for (let i = 0; i < results.length; i++) {
-        const from = base(results[i])
-        const used = own.u32[(from + H_USED) >> 2]
-        pool.u8.set(own.u8.subarray(from, from + used), base(slots[i]))
-        pool.u32[(base(slots[i]) + H_EPOCH) >> 2] = pool.control[C_EPOCH]
-      }
-      for (const slot of slots) pool.endWrite(slot)
-      for (const blob of freed) pool.freeBlob(blob)
-      return true
-    } finally {
-      this.#gate.leave(entered)
-    }
-  }
-}
-
-/** Byte base of the frame in a slot of either pool. */
-function base(slot: number): number {
-  return slot << FRAME_SHIFT
 }
