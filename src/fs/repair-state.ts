@@ -320,3 +320,8 @@ export function isName(name: Uint8Array): boolean {
 export function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8')
 }
+
+/** Bytes as a key of a map. */
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+}

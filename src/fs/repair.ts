@@ -10,8 +10,10 @@ import type { Problem } from './check.ts'
 import type { DataFiles } from './data-files.ts'
 import type { Metadata } from './metadata.ts'
 import { RepairContents } from './repair-contents.ts'
+import { RepairDirectories } from './repair-directories.ts'
 import { RepairNames } from './repair-names.ts'
 import { RepairState } from './repair-state.ts'
+import { StoredNames } from './stored-names.ts'
 
 export interface RepairOptions {
   /** Told of everything that was lost, found or made again, and how much else was put right. `code` is stable. */
@@ -28,12 +30,14 @@ export function repairFilesystem(metadata: Metadata, data: DataFiles, options: R
   const { report, progress = () => {}, uid, gid } = options
   const state = new RepairState(metadata, report, progress, { uid, gid })
   const contents = new RepairContents(state, data)
-  const names = new RepairNames(state, contents)
+  const stored = new StoredNames(metadata)
+  const directories = new RepairDirectories(state, stored)
+  const names = new RepairNames(state, stored, contents, directories)
   contents.readInodes()
   contents.mendInline()
   contents.mendData()
-  names.mendDirectories()
-  names.mendNames()
+  directories.mend()
+  names.mend()
   names.mendInodes()
   contents.mendXattrs()
   state.storeCounters()
