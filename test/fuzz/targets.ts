@@ -17,8 +17,21 @@ const WALKERS = [
   'engine/walker/erase.ts',
   'engine/walker/clone.ts',
 ]
-const COLD = ['engine/walker/cold.ts', 'engine/routing-cache.ts', 'engine/check-routing.ts', 'engine/walker/bloom.ts']
-const LOG = ['journal/record.ts', 'journal/replay.ts', 'journal/segments.ts', 'engine/apply.ts', 'engine/load-chunk.ts']
+const COLD = [
+  'engine/walker/cold.ts',
+  'engine/walker/image-reader.ts',
+  'engine/routing-cache.ts',
+  'engine/check-routing.ts',
+  'engine/walker/bloom.ts',
+]
+const LOG = [
+  'journal/record.ts',
+  'journal/replay.ts',
+  'journal/segments.ts',
+  'engine/apply.ts',
+  'engine/batch.ts',
+  'engine/load-chunk.ts',
+]
 
 export const TARGETS: readonly Target[] = [
   storeTarget('frames', ['plain', 'several'], 'frame/', WALKERS),

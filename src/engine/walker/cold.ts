@@ -1,15 +1,15 @@
 /**
  * Point lookup in a blob that is not resident, without loading its 512 KB: when its image on disk is routed, the thread
  * reads header and routing region (and keeps them), descends in them, asks the bloom filter, and reads the one leaf page.
- * Every page is compared with its checksum. It takes no lock and writes nothing that is shared, but counters.
+ * Every page is compared with its checksum (image-reader.ts). It takes no lock and writes nothing that is shared, but
+ * counters.
  *
  * An image is that of the blob now, and its slot was not written meanwhile, if after reading the blob is still not
  * resident and `imageOf` is what it was before (I37). Blobs that are asked for again and again are loaded after all, and
  * so is whatever this cannot answer.
  */
-import { crc32 } from 'node:zlib'
-import { DATA_START, FRAME_SIZE, MAX_BLOBS, MAX_KEY, MAX_VALUE, PAGE_SIZE } from '../../limits.ts'
-import { corruptImage, type FrameFile, verifyHeader, wrongPage } from '../frame-file.ts'
+import { MAX_BLOBS, PAGE_SIZE } from '../../limits.ts'
+import { corruptImage, type FrameFile } from '../frame-file.ts'
 import type { Gate } from '../gate.ts'
 import {
   BLOB,
@@ -17,11 +17,7 @@ import {
   BLOB_CHILD,
   BLOB_LENGTH,
   BLOB_RUN,
-  H_BLOOM,
-  H_BLOOM_BYTES,
-  H_LEAVES,
   H_ROOT,
-  H_USED,
   INNER_COUNT,
   INNER_TERMINAL,
   LEAF,
@@ -51,6 +47,7 @@ import type { Pool } from '../pool.ts'
 import { RoutingCache, RoutingRegion } from '../routing-cache.ts'
 import { bloomMayHold, HASH_START, hashBytes } from './bloom.ts'
 import { commonLength } from './bytes.ts'
+import { ImageReader } from './image-reader.ts'
 import { leafVersion } from './node.ts'
 
 /** Outcomes of a lookup; from 0 on: go on in the frame in this pool slot. */
@@ -69,13 +66,8 @@ const ENTERED = -8
  * a whole frame 800 µs: by then half of that is spent, and a blob that is asked for no more has cost little.
  */
 const READS_BEFORE_LOADING = 8
-/** Bytes of the first read of an image: its header and, mostly, its routing region. */
-const FIRST_READ = 16 * PAGE_SIZE
 /** Cold blobs on one path; for a longer path one is loaded. */
 const MOST_CROSSINGS = 16
-/** Pages that the largest leaf touches. */
-const LEAF_PAGES = Math.ceil((LEAF_HEAD + MAX_KEY + MAX_VALUE) / PAGE_SIZE) + 1
-
 const NOTHING = new Uint8Array(0)
 
 /** Makes a blob resident to which the frame in slot `parent` refers; returns its slot, below 0: start again. */
@@ -83,19 +75,16 @@ export type Load = (parent: number, version: number, blob: number) => number
 
 export class ColdLookup {
   /** Of the record found: its value is `bytes[valueAt .. valueAt + valueLength)` until the next lookup. */
-  readonly bytes = new Uint8Array(Math.max(FIRST_READ, LEAF_PAGES * PAGE_SIZE))
+  readonly bytes: Uint8Array
   valueAt = 0
   valueLength = 0
   recordVersion = 0
 
   readonly #pool: Pool
   readonly #gate: Gate
-  readonly #file: FrameFile
   readonly #load: Load
   readonly #cache = new RoutingCache()
-  readonly #u16 = new Uint16Array(this.bytes.buffer)
-  readonly #u32 = new Uint32Array(this.bytes.buffer)
-  readonly #pages: Uint8Array[] = []
+  readonly #reader: ImageReader
   /** The cold blobs on the path, their disk slots, and `imageOf` when the slot was taken from the tables. */
   readonly #blobs = new Int32Array(MOST_CROSSINGS)
   readonly #disks = new Int32Array(MOST_CROSSINGS)
@@ -105,16 +94,15 @@ export class ColdLookup {
   #blob = 0
   #region = new RoutingRegion(0, 0, new Uint32Array(PAGE_SIZE >> 2), NOTHING)
   #entry = 0
-  #problem = ''
   /** Cold lookups of this thread. */
   #clock = 0
 
   constructor(pool: Pool, gate: Gate, file: FrameFile, load: Load) {
     this.#pool = pool
     this.#gate = gate
-    this.#file = file
+    this.#reader = new ImageReader(pool, file)
+    this.bytes = this.#reader.bytes
     this.#load = load
-    for (let at = 0; at < this.bytes.length; at += PAGE_SIZE) this.#pages.push(this.bytes.subarray(at, at + PAGE_SIZE))
   }
 
   /**
@@ -143,7 +131,7 @@ export class ColdLookup {
       if (found === CROSSING) continue
       if (found === LOAD) return LOAD
       if (!this.#holds(parent, version)) return CONFLICT
-      if (found === DAMAGED) throw corruptImage(this.#disks[this.#depth - 1], this.#blob, this.#problem)
+      if (found === DAMAGED) throw corruptImage(this.#disks[this.#depth - 1], this.#blob, this.#reader.problem)
       this.#pool.count('coldReads')
       return found
     }
@@ -180,8 +168,8 @@ export class ColdLookup {
     let region = this.#cache.get(blob, disk, image)
     if (region === undefined) {
       pool.count('routingMisses')
-      region = this.#readRegion(blob, disk, image)
-      if (region === undefined) return this.#problem === '' ? LOAD : DAMAGED
+      region = this.#reader.readRegion(blob, disk, image)
+      if (region === undefined) return this.#reader.problem === '' ? LOAD : DAMAGED
       this.#cache.set(blob, region)
     } else {
       pool.count('routingHits')
@@ -198,38 +186,6 @@ export class ColdLookup {
       region.reads = 0
     }
     return ++region.reads > READS_BEFORE_LOADING
-  }
-
-  /** Reads and verifies header and routing region of an image; undefined: it is plain, or {@link #problem} says why not. */
-  #readRegion(blob: number, disk: number, image: number): RoutingRegion | undefined {
-    const head = this.#read(disk, 0, this.bytes, 0, FIRST_READ)
-    this.#problem = verifyHeader(this.bytes, head, blob, this.#pool.disk.sums[disk])
-    if (this.#problem !== '') return undefined
-    const leaves = this.#u32[H_LEAVES >> 2]
-    if (leaves === 0) return undefined
-    if (!isPossible(this.#u32)) return this.#damaged('its routing geometry is impossible')
-    const bytes = new Uint8Array(leaves)
-    const region = new RoutingRegion(disk, image, this.#u32, bytes)
-    const known = Math.min(head, leaves)
-    bytes.set(this.bytes.subarray(0, known))
-    if (known < leaves && this.#read(disk, known, bytes, known, leaves - known) < leaves - known) {
-      return this.#damaged('the file ends inside it')
-    }
-    for (let page = 1; page * PAGE_SIZE < leaves; page++) {
-      const sum = crc32(bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
-      if (sum !== region.crcOf(page)) return this.#damaged(wrongPage(page))
-    }
-    return region
-  }
-
-  #read(disk: number, position: number, target: Uint8Array, at: number, length: number): number {
-    const done = this.#file.readPart(disk, position, target, at, length)
-    this.#pool.count('coldPages', Math.ceil(done / PAGE_SIZE))
-    return done
-  }
-
-  #damaged(problem: string): undefined {
-    this.#problem = problem
   }
 
   /** Descends in the region at hand. Long and flat on purpose, as `Lookup`; what it reads is verified and cannot change. */
@@ -298,7 +254,7 @@ export class ColdLookup {
   }
 
   #malformed(): number {
-    this.#problem = 'it holds a malformed node'
+    this.#reader.problem = 'it holds a malformed node'
     return DAMAGED
   }
 
@@ -312,9 +268,8 @@ export class ColdLookup {
     }
     if (offset >= region.used) return this.#malformed()
     const page = Math.floor(offset / PAGE_SIZE)
-    if (!this.#readPages(page, 0, 1)) return DAMAGED
-    const { bytes } = this
-    const u16 = this.#u16
+    if (!this.#reader.readPages(region, page, 0, 1)) return DAMAGED
+    const { bytes, u16 } = this.#reader
     const leaf = offset - page * PAGE_SIZE
     const suffix = u16[(leaf + LEAF_SUFFIX) >> 1]
     const start = u16[(leaf + LEAF_KEY_START) >> 1]
@@ -323,43 +278,12 @@ export class ColdLookup {
       return this.#malformed()
     if (suffix !== end - at) return ABSENT
     const count = Math.ceil((leaf + start + suffix + size) / PAGE_SIZE)
-    if (count > this.#pages.length) return this.#malformed()
-    if (count > 1 && !this.#readPages(page, 1, count)) return DAMAGED
+    if (count > this.#reader.mostPages) return this.#malformed()
+    if (count > 1 && !this.#reader.readPages(region, page, 1, count)) return DAMAGED
     if (commonLength(bytes, leaf + start, key, at, suffix) < suffix) return ABSENT
     this.valueAt = leaf + start + suffix
     this.valueLength = size
-    this.recordVersion = leafVersion(this.#u32, leaf)
+    this.recordVersion = leafVersion(this.#reader.u32, leaf)
     return FOUND
   }
-
-  /** Reads pages `page + from` to `page + to` (exclusive) of the image to where they belong in {@link bytes}; false: damage. */
-  #readPages(page: number, from: number, to: number): boolean {
-    const region = this.#region
-    const length = (to - from) * PAGE_SIZE
-    if (this.#read(region.disk, (page + from) * PAGE_SIZE, this.bytes, from * PAGE_SIZE, length) < length) {
-      this.#problem = 'the file ends inside it'
-      return false
-    }
-    for (let i = from; i < to; i++) {
-      if (crc32(this.#pages[i]) === region.crcOf(page + i)) continue
-      this.#problem = wrongPage(page + i)
-      return false
-    }
-    return true
-  }
-}
-
-/** Whether the geometry in a header can be one: region, bloom filter, leaf pages, in this order, within the used bytes. */
-function isPossible(header: Uint32Array): boolean {
-  const leaves = header[H_LEAVES >> 2]
-  const bloom = header[H_BLOOM >> 2]
-  const bytes = header[H_BLOOM_BYTES >> 2]
-  return (
-    leaves % PAGE_SIZE === 0 &&
-    leaves < header[H_USED >> 2] &&
-    bloom > DATA_START &&
-    bytes > 0 &&
-    bytes <= FRAME_SIZE &&
-    bloom + bytes <= leaves
-  )
 }
