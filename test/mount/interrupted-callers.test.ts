@@ -81,10 +81,8 @@ test('callers that are killed are gone, and the mount goes on', async t => {
     t.is(outcome?.signal, 'SIGKILL', outcome?.err)
   }
   // A file is what it was made as, with all or a part of its bytes.
-  const files = (
-    await sh('for f in *; do echo "$f $(head -c 20 "$f" | tr -d "\\0" | cut -d: -f1)"; done', mount.path)
-  ).trim()
-  for (const line of files.split('\n')) {
+  const files = await sh('for f in *; do echo "$f $(head -c 20 "$f" | tr -d "\\0" | cut -d: -f1)"; done', mount.path)
+  for (const line of files.split('\n').slice(0, -1)) {
     const [name, start] = line.split(' ')
     t.true(start === '' || start === name.replace('-moved', ''), line)
   }
