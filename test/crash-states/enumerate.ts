@@ -1,11 +1,12 @@
 /** From a recording to the states that a power cut could leave, and from a state to the verdict on it. */
+
+import { withRecycledMemory } from '../support/recycled-memory.ts'
 import { KILLED, mixed, randomChoice, systematic } from './choices.ts'
 import { inFixedWorld } from './fixed-world.ts'
 import type { Moment } from './history.ts'
 import { type Choice, Medium, type Pending } from './medium.ts'
 import { type MediumEvent, MemoryStorage } from './memory-storage.ts'
 import { type Life, type Recording, recordRecovery, SMALL_POOL } from './recording.ts'
-import { withRecycledMemory } from './recycled-memory.ts'
 import type { Image } from './sectors.ts'
 
 /** A state: which cut, and which of the pending changes are there. */

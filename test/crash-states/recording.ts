@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { StoreOptions } from '../../src/engine/store.ts'
 import type { Durability } from '../../src/journal/durability.ts'
 import { seededRandom } from '../support/random.ts'
+import { withRecycledMemory } from '../support/recycled-memory.ts'
 import { inFixedWorld } from './fixed-world.ts'
 import { History, type Moment, type Step } from './history.ts'
 import { Medium } from './medium.ts'
@@ -88,7 +89,7 @@ export function record(name: string, seed: number, directory: string): Recording
     const Kind = tree === undefined ? VolumeLife : TreeLife
     return new Kind(directory, storage, { ...options, poolBytes })
   }
-  return inFixedWorld(() => {
+  return inRecycledWorld(() => {
     let image = emptyMedium(directory)
     if (prepare !== undefined) {
       const storage = new MemoryStorage(image, { notes: true })
@@ -119,7 +120,7 @@ function recordRepair(name: string, seed: number, directory: string): Recording 
   const { durability, mapping } = modeOf(name)
   const { fill, damage, discard } = REPAIR_WORKLOADS[name.split('.')[0]]
   const options: StoreOptions = { durability, segmentBytes: SEGMENT, poolBytes: SMALL_POOL }
-  return inFixedWorld(() => {
+  return inRecycledWorld(() => {
     const before = new MemoryStorage(emptyMedium(directory), { notes: true })
     const work = new VolumeWork(directory, before, options, seededRandom(seed))
     fill(work)
@@ -137,7 +138,7 @@ function recordRepair(name: string, seed: number, directory: string): Recording 
 
 /** The recovery of what a power cut has left, and a short life after it: it may be cut as well. */
 export function recordRecovery(of: Recording, image: Image): Recording {
-  return inFixedWorld(() => {
+  return inRecycledWorld(() => {
     const { mapping } = modeOf(of.name)
     const storage = new MemoryStorage(image, { notes: true, mapping })
     const life = of.open(storage, SMALL_POOL)
@@ -149,6 +150,11 @@ export function recordRecovery(of: Recording, image: Image): Recording {
       throw error
     }
   })
+}
+
+/** A recording keeps nothing of the stores that it was made with. */
+function inRecycledWorld<T>(work: () => T): T {
+  return withRecycledMemory(() => inFixedWorld(work))
 }
 
 function furtherLife(life: Life, storage: MemoryStorage): History<unknown> {
