@@ -21,7 +21,7 @@ import { checkStoreDirectory } from '../fs/store-directory.ts'
 import { openOwnFile } from '../journal/own-file.ts'
 
 /** Name of the server's log in the store's directory. */
-export const LOG_NAME = 'holtfs.log'
+const LOG_NAME = 'holtfs.log'
 const ROOT_INO = 1
 const { O_WRONLY, O_APPEND, O_CREAT } = constants
 

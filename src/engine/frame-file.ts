@@ -134,7 +134,7 @@ export function corruptImage(slot: number, blob: number, problem: string): HoltE
 }
 
 /** Says what is wrong with a frame image of which `length` bytes could be read; '' when it is intact. */
-export function verifyFrame(frame: Uint8Array, length: number, blob: number, sum: number): string {
+function verifyFrame(frame: Uint8Array, length: number, blob: number, sum: number): string {
   const problem = verifyHeader(frame, length, blob, sum)
   if (problem !== '') return problem
   const view = new DataView(frame.buffer, frame.byteOffset)

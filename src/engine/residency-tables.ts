@@ -46,7 +46,7 @@ export class ResidencyTables {
   readonly dirty: Int32Array
   readonly cut: Int32Array
   readonly touch: Int32Array
-  /** Bumped before the version becomes even again, unless all that is left where it was: nodes other than leaves, and the blob itself. */
+  /** Bumped before the version is even again, unless the blob and all its nodes but leaves are where they were (I43). */
   readonly shape: Int32Array
   /** Pool slot + 1 of a resident blob, else 0. */
   readonly slotOf: Int32Array

@@ -1,6 +1,7 @@
 /**
- * The routing regions that a thread has read and verified. Bounded in bytes; what was asked for longest ago goes first. An entry is about one image of one blob and says nothing about any other (I37):
- * whoever uses it compares `disk` and `image` with the tables, before and after.
+ * The routing regions that a thread has read and verified. Bounded in bytes; what was asked for longest ago goes first.
+ * An entry is about one image of one blob and says nothing about any other (I37): whoever uses it compares `disk` and
+ * `image` with the tables, before and after.
  */
 import { ROUTING_CACHE_BYTES } from '../limits.ts'
 import { H_BLOOM, H_BLOOM_BYTES, H_BLOOM_HASHES, H_LEAVES, H_PAGE_CRCS, H_USED } from './layout.ts'

@@ -45,7 +45,10 @@ export class SalvageFrames {
     return true
   }
 
-  /** Reads the image of `blob` in a slot, that with the header checksum `sum` where it is known; what is wrong with all of it, '' when it can be walked ({@link isReadable}). */
+  /**
+   * Reads the image of `blob` in a slot, that with the header checksum `sum` where it is known. Returns what is wrong with
+   * all of it; '' when it can be walked ({@link isReadable}).
+   */
   read(slot: number, blob: number, sum?: number): string {
     const { u8 } = this.pool
     const frame = u8.subarray(0, FRAME_SIZE)

@@ -25,12 +25,12 @@ export interface EngineShared {
 /** Most slots of frames.dat: live images, those of the last checkpoint, and those of a round in flight. */
 export const MAX_DISK_SLOTS = 2 * MAX_BLOBS
 /** Arrays for disk slots, each MAX_DISK_SLOTS bytes long. */
-export const DISK_ARRAYS = 2
+const DISK_ARRAYS = 2
 
 /** Arrays of `slots`, each `frames` words long. */
-export const SLOT_ARRAYS = 8
+const SLOT_ARRAYS = 8
 /** Arrays of `blobs`, each MAX_BLOBS words long. */
-export const BLOB_ARRAYS = 5
+const BLOB_ARRAYS = 5
 /** Where the bytes for blob ids, 1 when the maintenance should look at the blob, and those for disk slots are in `blobs`. */
 export const NOTES = BLOB_ARRAYS * MAX_BLOBS * 4
 export const DISK = NOTES + MAX_BLOBS

@@ -99,15 +99,8 @@ export async function serveStore(options: MountStoreOptions, supervised?: Superv
   const requestCounters = createRequestCounters(workers)
   try {
     const filesystem = makeFileSystem(handle, store.tree)
-    if (readOnly) {
-      refuseWithoutRoot(filesystem, directory)
-    } else {
-      filesystem.format(process.getuid?.() ?? 0, process.getgid?.() ?? 0)
-      filesystem.takeReserve()
-      // Whoever has files open under a mount that outlived its server has the orphans open.
-      if (generation === 0) filesystem.freeingSpace(() => filesystem.collectOrphans())
-      else filesystem.doubtOrphans()
-    }
+    if (readOnly) refuseWithoutRoot(filesystem, directory)
+    else prepare(filesystem, generation)
     const leftoversBelow = readOnly || generation === 0 ? 0 : filesystem.nextDataId
     const describe = () => ({ tree: store.tree.stats(), requests: describeRequests(requestCounters) })
     // Nothing is made in a store that is only read, and others may read it too: `holtfs stats` can open it itself.
@@ -145,6 +138,14 @@ export async function serveStore(options: MountStoreOptions, supervised?: Superv
   } finally {
     store.close()
   }
+}
+
+function prepare(filesystem: FileSystem, generation: number): void {
+  filesystem.format(process.getuid?.() ?? 0, process.getgid?.() ?? 0)
+  filesystem.takeReserve()
+  // Whoever has files open under a mount that outlived its server has the orphans open.
+  if (generation === 0) filesystem.freeingSpace(() => filesystem.collectOrphans())
+  else filesystem.doubtOrphans()
 }
 
 /** A tree that an embedding program filled, or a store that was never mounted to write, has nothing to show. */

@@ -1,28 +1,13 @@
 /**
- * The part of the repair that is about what inodes have besides names: their own records, inline data, data files, extended
- * attributes. Inodes and contents come before names, attributes after them.
+ * The part of the repair that is about what inodes are and hold: their own records, inline data, data files. It comes before
+ * names (repair-directories.ts, repair-names.ts) and extended attributes (repair-xattrs.ts).
  */
-
-import { MAX_INLINE, MAX_PATH, MAX_VALUE } from '../limits.ts'
-import { isValidAcl, modeOfAcl } from './acl.ts'
+import { MAX_INLINE, MAX_PATH } from '../limits.ts'
 import type { DataFiles } from './data-files.ts'
-import { quoted } from './describe-keys.ts'
-import { DATA_FILE, DATA_INLINE, S_IFLNK, S_IFREG, XATTR_ACCESS, XATTR_ANY, XATTR_DEFAULT } from './inode.ts'
-import {
-  ALL_INLINE,
-  ALL_INODES,
-  ALL_ORPHANS,
-  ALL_RETIRED,
-  ALL_XATTRS,
-  keyNumber,
-  NS_INODE,
-  NS_XATTR,
-  NUMBER_KEY,
-  numberKey,
-} from './keys.ts'
+import { DATA_FILE, DATA_INLINE, S_IFLNK, S_IFREG } from './inode.ts'
+import { ALL_INLINE, ALL_INODES, ALL_ORPHANS, ALL_RETIRED, keyNumber, NS_INODE, NUMBER_KEY, numberKey } from './keys.ts'
 import { hostBlocks, inlineBlocks } from './publication.ts'
 import type { RepairState } from './repair-state.ts'
-import { kindOfName, MAX_XATTR_NAME } from './xattr-names.ts'
 
 export class RepairContents {
   readonly #state: RepairState
@@ -158,87 +143,5 @@ export class RepairContents {
       state.store()
       add(ino, `#data-${id.toString(16).padStart(8, '0')}`, 'a data file whose inode is lost')
     }
-  }
-
-  /** Makes lists of names, inodes and access control lists agree with the attributes that are there. */
-  mendXattrs(): void {
-    const state = this.#state
-    let ino = -1
-    let list: Uint8Array = new Uint8Array(0)
-    let names: Uint8Array[] = []
-    let namesLength = 0
-    let kinds = 0
-    const seen = new Set<number>()
-    const conclude = () => {
-      const known = state.inodes.get(ino)
-      if (known === undefined) return
-      seen.add(ino)
-      const right = Buffer.concat(names.flatMap(name => [name, Uint8Array.of(0)]))
-      const key = this.#key.subarray(0, numberKey(this.#key, NS_XATTR, ino))
-      if (right.length === 0) state.delete(key)
-      else if (!right.equals(list)) {
-        state.put(key, right)
-        state.mend('lists of extended attributes')
-      }
-      this.#setXattrs(ino, kinds)
-    }
-    state.walk(ALL_XATTRS, 'extended attributes', ({ key, keyLength, value, valueLength }) => {
-      const owner = keyLength >= NUMBER_KEY ? keyNumber(key) : -1
-      const known = state.inodes.get(owner)
-      if (known === undefined) {
-        state.delete(key.subarray(0, keyLength))
-        return
-      }
-      if (owner !== ino) {
-        conclude()
-        ino = owner
-        list = new Uint8Array(0)
-        names = []
-        namesLength = 0
-        kinds = 0
-      }
-      if (keyLength === NUMBER_KEY) {
-        list = value.slice(0, valueLength)
-        return
-      }
-      const name = key.slice(NUMBER_KEY, keyLength)
-      const kind = kindOfName(name)
-      if (
-        name.length > MAX_XATTR_NAME ||
-        namesLength + name.length >= MAX_VALUE ||
-        !this.#isAttribute(kind, value, valueLength, known.mode)
-      ) {
-        state.delete(key.subarray(0, keyLength))
-        state.tell({
-          code: 'LOST_ATTRIBUTE',
-          ino,
-          message: `${quoted(name)} is damaged`,
-        })
-        return
-      }
-      names.push(name)
-      namesLength += name.length + 1
-      kinds |= XATTR_ANY | kind
-    })
-    conclude()
-    for (const [other, { xattrs }] of state.inodes) {
-      if (xattrs === 0 || seen.has(other)) continue
-      this.#setXattrs(other, 0)
-      state.tell({ code: 'LOST_ATTRIBUTE', ino: other, message: 'its extended attributes are lost' })
-    }
-    state.flush()
-  }
-
-  #setXattrs(ino: number, kinds: number): void {
-    if (this.#state.inodes.get(ino)?.xattrs === kinds) return
-    this.#state.change(ino, record => {
-      record.xattrs = kinds
-    })
-  }
-
-  #isAttribute(kind: number, value: Uint8Array, length: number, mode: number): boolean {
-    if (kind !== XATTR_ACCESS && kind !== XATTR_DEFAULT) return true
-    if (!isValidAcl(value, length)) return false
-    return kind === XATTR_DEFAULT || (mode & 0o777) === modeOfAcl(value, length)
   }
 }

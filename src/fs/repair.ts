@@ -13,6 +13,7 @@ import { RepairContents } from './repair-contents.ts'
 import { RepairDirectories } from './repair-directories.ts'
 import { RepairNames } from './repair-names.ts'
 import { RepairState } from './repair-state.ts'
+import { RepairXattrs } from './repair-xattrs.ts'
 import { StoredNames } from './stored-names.ts'
 
 export interface RepairOptions {
@@ -39,7 +40,7 @@ export function repairFilesystem(metadata: Metadata, data: DataFiles, options: R
   directories.mend()
   names.mend()
   names.mendInodes()
-  contents.mendXattrs()
+  new RepairXattrs(state).mend()
   state.storeCounters()
   state.flush()
   state.conclude()

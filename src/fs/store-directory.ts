@@ -4,7 +4,6 @@
  * prepared by somebody else; and files of root in another user's store would lock that user out. Links inside are refused, not
  * followed: files are opened with openOwnFile, directories are looked at here.
  */
-
 import { type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { MANIFEST } from '../engine/manifest.ts'

@@ -9,7 +9,6 @@
  *
  * Left to others: what bodies mean, reading (replay.ts), when to sync and trim, the periodic flush of `async`.
  */
-
 import { join } from 'node:path'
 import { HoltError } from '../errors.ts'
 import { MAX_RECORD } from '../limits.ts'

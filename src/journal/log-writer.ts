@@ -142,8 +142,8 @@ export abstract class LogWriter {
 
   /**
    * Under SYNC_LOCK and FLUSH_LOCK, the current segment being durable to its end: begins the one whose first record is
-   * `first` and returns the descriptor of the old one, -1 when there was none in this run. After an error of a kind that passes, the next try must have the
-   * same `first`: the file may be there already.
+   * `first` and returns the descriptor of the old one, -1 when there was none in this run. After an error of a kind that
+   * passes, the next try must have the same `first`: the file may be there already.
    */
   protected nextSegment(first: number): number {
     const previous = this.words[DESCRIPTOR]

@@ -42,8 +42,8 @@ const MAX_SEGMENT_FILE = 1024 * 1024 * 1024
 
 /**
  * Visits every record with a seq above `after`, in order. Throws HOLT_MISSING_WAL when the first record needed or a
- * segment in between is missing, unless all are and `mayBeAbsent`, HOLT_CORRUPT_WAL (with file name and byte offset) for a damaged record that is not
- * the torn tail, HOLT_FORMAT for a newer version, HOLT_IO.
+ * segment in between is missing, unless all are and `mayBeAbsent`, HOLT_CORRUPT_WAL (with file name and byte offset) for a
+ * damaged record that is not the torn tail, HOLT_FORMAT for a newer version, HOLT_IO.
  */
 export function replay(
   storage: Storage,

@@ -2,7 +2,6 @@
  * The children of an inner node in order of their bytes, by a place that needs no search to go on from: for Node4 and
  * Node16 an index into the sorted arrays, for Node48 and Node256 the byte from which to look.
  */
-
 import {
   INNER_COUNT,
   NODE4,

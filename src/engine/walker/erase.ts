@@ -200,7 +200,10 @@ export class Erase {
     }
   }
 
-  /** Descends with a stack of the current frame's nodes; the last one on it is what was looked for. FOUND, MISSING, RETRY or EXCLUSIVE. */
+  /**
+   * Descends with a stack of the current frame's nodes; the last one on it is what was looked for. FOUND, MISSING, RETRY or
+   * EXCLUSIVE. Long and flat on purpose, as `Insert`.
+   */
   #find(what: number, routes: RouteCache | undefined): number {
     const pool = this.#pool
     const { u8, u16, u32 } = pool

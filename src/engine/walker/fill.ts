@@ -45,7 +45,7 @@ export const CONFLICT = -1
 export const PASSED = 2
 
 /** In the place of a node on the stack: its terminal comes next. */
-export const AT_TERMINAL = -1
+const AT_TERMINAL = -1
 
 /** Adds at most `most` entries. The batch is empty when it begins. */
 export function fill(walk: Walk, batch: BatchOfEntries, query: Query, most: number): number {

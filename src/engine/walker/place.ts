@@ -1,6 +1,7 @@
 /**
  * Puts a walk at the place from which a scan goes on: the stack is what lies behind the goal, within the prefix. Nodes
- * above the end of the prefix are not stacked, since nothing else below them is wanted.
+ * above the end of the prefix are not stacked, since nothing else below them is wanted. Long and flat on purpose: every
+ * listing begins here.
  */
 import {
   BLOB,

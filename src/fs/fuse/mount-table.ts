@@ -16,7 +16,7 @@ export interface MountEntry {
 }
 
 /** Every mount, oldest first: of several on one mount point the last is the visible one. */
-export function parseMounts(text: string): MountEntry[] {
+function parseMounts(text: string): MountEntry[] {
   const entries: MountEntry[] = []
   for (const line of text.split('\n')) {
     const fields = line.split(' ')

@@ -97,7 +97,7 @@ export function refuseReserved(options: readonly string[]): void {
 }
 
 /** The -o argument of mount(8). The user's options come last: mount(8) lets the last of a pair like dev,nodev win. */
-export function mountOptions(readOnly: boolean, user: readonly string[], fd = 3): string {
+function mountOptions(readOnly: boolean, user: readonly string[], fd = 3): string {
   const own = [
     `fd=${fd}`,
     'rootmode=40000',

@@ -135,7 +135,6 @@ export const RENAME2_FLAGS = 48
 export const RENAME2_NAMES = 56
 export const LINK_OLDNODEID = 40
 export const LINK_NAME = 48
-export const OPEN_FLAGS = 40
 export const CREATE_FLAGS = 40
 export const CREATE_MODE = 44
 export const CREATE_UMASK = 48
