@@ -13,7 +13,7 @@ export { Tree } from './engine/tree.ts'
 export type { View } from './engine/view.ts'
 export type { PrefixRecord } from './engine/walker/longest-prefix.ts'
 export { type Applied, HoltError, type HoltErrorCode } from './errors.ts'
-export { type MountStoreOptions as MountOptions, mountStore as mount } from './fs/mount-store.ts'
+export { type MountOptions, mount } from './fs/embedded-mount.ts'
 export type { Durability } from './journal/durability.ts'
 
 import { openStore, type StoreOptions } from './engine/store.ts'

@@ -53,6 +53,8 @@ export const MAX_PREFIX = 112
 export const MAX_BLOBS = 1 << 20
 /** Fewest frames a pool may have. */
 export const MIN_POOL_FRAMES = 8
+/** Bytes of a pool whose size nobody has given. */
+export const DEFAULT_POOL = 256 * 1024 * 1024
 /** Most frames a pool may have: byte indexes stay below 2^31. */
 export const MAX_POOL_FRAMES = 4095 - 1
 

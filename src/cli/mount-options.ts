@@ -2,14 +2,14 @@
  * The options behind -o, as mount(8) and /etc/fstab write them: some are settings of the server, some are for programs that
  * read /etc/fstab, the others are for the kernel.
  */
+import { MOST_WORKERS } from '../fs/worker-count.ts'
 import { DURABILITIES, type Durability } from '../journal/durability.ts'
 import { FRAME_SIZE, MAX_POOL_FRAMES, MIN_POOL_FRAMES } from '../limits.ts'
 import { byteSize, oneOf, wholeNumber } from './arguments.ts'
 
-const MAX_WORKERS = 64
 export const TRANSPORTS = ['builtin', 'fuse-native'] as const
 
-export const parseWorkers = wholeNumber(1, MAX_WORKERS)
+export const parseWorkers = wholeNumber(1, MOST_WORKERS)
 export const parsePool = byteSize(MIN_POOL_FRAMES * FRAME_SIZE, MAX_POOL_FRAMES * FRAME_SIZE)
 
 export interface MountOptions {

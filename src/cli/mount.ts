@@ -2,11 +2,12 @@
  * `holtfs mount`: serves a store on a directory. In the foreground with -f; else it starts itself again in the background and
  * returns when the mount answers, or with the one line that says why it does not.
  */
-import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { MountStoreOptions } from '../fs/mount-store.ts'
+import { defaultWorkers } from '../fs/worker-count.ts'
 import { DURABILITIES, type Durability } from '../journal/durability.ts'
+import { DEFAULT_POOL } from '../limits.ts'
 import { givenPath } from './arguments.ts'
 import { mountInBackground, reportFailure, reportReady } from './background.ts'
 import { type MountOptions, parseMountOptions, parsePool, parseWorkers, TRANSPORTS } from './mount-options.ts'
@@ -43,7 +44,7 @@ export function registerMount(program: Command, mountStore: MountStore): void {
     .addOption(
       new Option('--pool <size>', 'memory for metadata: bytes, or with K, M, G')
         .argParser(parsePool)
-        .default(256 * 2 ** 20, '256M'),
+        .default(DEFAULT_POOL, '256M'),
     )
     .option('--read-only', 'change nothing (the same as -o ro)')
     .addOption(new Option('--transport <name>', 'how to talk to the kernel').choices(TRANSPORTS).default('builtin'))
@@ -80,9 +81,4 @@ async function runMount(store: string, mountpoint: string, given: Settings, moun
   }
   // It leaves handles behind that would keep the process.
   if (transport === 'fuse-native') process.exit()
-}
-
-/** One thread a core; never fewer than two, so that one slow fsync does not stop everybody. */
-function defaultWorkers(): number {
-  return Math.min(Math.max(availableParallelism(), 2), 4)
 }

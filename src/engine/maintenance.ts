@@ -5,6 +5,7 @@
  * touches a file of the store or the log's memory, and then looks whether it is to stop; once told, it ends by itself.
  */
 import createDebug from 'debug'
+import { oneLine } from '../errors.ts'
 import { startThread } from '../thread.ts'
 import type { StoreHandle } from './attach.ts'
 import { M_BUSY, M_STOP, type MaintenanceData } from './maintenance-data.ts'
@@ -17,7 +18,12 @@ export class Maintenance {
   constructor(handle: StoreHandle) {
     const workerData: MaintenanceData = { handle, words: this.#words.buffer }
     const worker = startThread(import.meta.url, './maintenance-entry', { workerData })
-    worker.on('error', error => debug('ended by %s', error.stack ?? error))
+    worker.on('error', error => {
+      debug('ended by %s', error.stack ?? error)
+      process.emitWarning(
+        `a store has lost its background thread, only sync() makes changes durable: ${oneLine(error)}`,
+      )
+    })
     worker.unref()
   }
 

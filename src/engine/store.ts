@@ -15,7 +15,7 @@ import { replay } from '../journal/replay.ts'
 import { listSegments } from '../journal/segments.ts'
 import { createJournalShared } from '../journal/shared.ts'
 import { hostStorage, type Storage } from '../journal/storage.ts'
-import { FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
+import { DEFAULT_POOL, FRAME_SIZE, MIN_POOL_FRAMES, WAL_SEGMENT } from '../limits.ts'
 import { Apply } from './apply.ts'
 import { attachStore, framesOf, type StoreHandle, WAL } from './attach.ts'
 import { FRAMES } from './frame-file.ts'
@@ -88,7 +88,7 @@ const LEFTOVERS = ['lock', 'manifest.new', 'holtfs.log']
  * HOLT_MISSING_WAL, HOLT_CORRUPT_FRAME, HOLT_INVALID, HOLT_IO
  */
 export function openStore(directory?: string, options: StoreOptions = {}): Store {
-  const poolBytes = options.poolBytes ?? 256 << 20
+  const poolBytes = options.poolBytes ?? DEFAULT_POOL
   if (!Number.isFinite(poolBytes) || poolBytes < 0) {
     throw new HoltError('HOLT_INVALID', `poolBytes is ${poolBytes}: give a number of bytes`)
   }

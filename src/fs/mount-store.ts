@@ -40,7 +40,7 @@ export interface MountStoreOptions {
   mountpoint: string
   /** Mount options, passed on to mount(8). */
   options: string[]
-  /** FUSE worker threads. */
+  /** FUSE worker threads, 1 to 64. */
   workers: number
   durability: Durability
   /** Bytes of memory for metadata. */
