@@ -25,7 +25,8 @@ anyTest.after.always(cleanUp)
 
 /** In a directory each, as `CLIENT DIRECTORY STOP SEED`. */
 const CLIENTS = { client: './outliving-client', bytes: './outliving-bytes' }
-const compile = (to: string) => `node_modules/.bin/tsc -p tsconfig.build.json --sourceMap false --outDir '${to}'`
+const compile = (to: string) =>
+  `node_modules/.bin/tsc -p tsconfig.build.json --sourceMap false --inlineSources false --outDir '${to}'`
 
 /** Each runs in a directory of its own until `$0/stop` exists, and compares what it made with the host's own files. */
 const SCRIPTS: Record<string, string> = {
