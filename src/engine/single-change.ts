@@ -9,7 +9,8 @@ import { EXCLUSIVE, type Log, SharedLatch } from './latch.ts'
 import type { Pool } from './pool.ts'
 import { C_FAILED } from './shared.ts'
 import { ERASED, Erase } from './walker/erase.ts'
-import { HELD_BACK, Insert, OF_CHANGE } from './walker/insert.ts'
+import { HELD_BACK, Insert } from './walker/insert.ts'
+import { OF_CHANGE } from './walker/item.ts'
 import type { RouteCache } from './walker/route-cache.ts'
 
 export class SingleChange {

@@ -14,6 +14,7 @@ const WALKERS = [
   'engine/walker/scan.ts',
   'engine/walker/node.ts',
   'engine/walker/insert.ts',
+  'engine/walker/item.ts',
   'engine/walker/erase.ts',
   'engine/walker/clone.ts',
 ]

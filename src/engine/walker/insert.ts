@@ -1,5 +1,5 @@
 /**
- * Insertion: a record, or a whole subtree that renamePrefix hangs under a new name. On either side of the gate: the
+ * Insertion of an item (item.ts): a record, or a whole subtree that renamePrefix hangs under a new name. On either side of the gate: the
  * descent is optimistic, and the latch of the frame that changes proves that what was read of it still holds. On the
  * shared side the way to that frame cannot change; it was read from frames that were seen unchanged (I3).
  *
@@ -9,7 +9,7 @@
  * descent starts again, which takes the exclusive side.
  */
 import { HoltError } from '../../errors.ts'
-import { FRAME_SHIFT, MAX_BLOBS, MAX_KEY, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
+import { FRAME_SHIFT, MAX_BLOBS, MAX_PREFIX, SPILL_RESERVE } from '../../limits.ts'
 import { EXCLUSIVE, type Latch, RETRY } from '../latch.ts'
 import {
   align8,
@@ -22,13 +22,8 @@ import {
   H_ROOT,
   INNER_TERMINAL,
   LEAF,
-  LEAF_HEAD,
   LEAF_KEY_START,
   LEAF_SUFFIX,
-  LEAF_VALUE,
-  LEAF_VALUE_HIGH,
-  LEAF_VERSION,
-  leafSize,
   NODE4,
   NODE4_SIZE,
   NODE256,
@@ -44,9 +39,9 @@ import {
 } from '../layout.ts'
 import type { Pool } from '../pool.ts'
 import { C_TICK } from '../shared.ts'
-import { commonLength, copyBytes } from './bytes.ts'
-import { cloneSubtree } from './clone.ts'
-import { crossingSize, edgeSize, makeCrossing, makeEdge } from './edge.ts'
+import { commonLength } from './bytes.ts'
+import { edgeSize, makeCrossing, makeEdge } from './edge.ts'
+import { COPY, CROSSING, Item, RECORD } from './item.ts'
 import { addChild, findChild, isFull, leafVersion, newNode4, nodeSize } from './node.ts'
 import { MAX_WAY, type RouteCache } from './route-cache.ts'
 import { makeRoom } from './spillover.ts'
@@ -58,20 +53,11 @@ export const INSERTED = 1
 /** The record does not have the version that the caller made a condition. */
 export const HELD_BACK = 2
 
-/** For {@link Insert.put}: the seq of the change, and no condition. */
-export const OF_CHANGE = 0
+/** For {@link Insert.put}: no condition. */
 export const ANY_VERSION = -1
-
-/** What is inserted. */
-const RECORD = 0
-const CROSSING = 1
-const COPY = 2
 
 /** In the place of a reference's position: the node is that of a route, and it is not known by which one it hangs. */
 const UNKNOWN = 0
-
-/** Bytes of the longest name below which something is hung. */
-export const LONGEST = 2 * (MAX_KEY + MAX_PREFIX)
 
 /** On the shared side: how often a change starts again before it asks for the gate. */
 const MAX_ATTEMPTS = 64
@@ -82,19 +68,8 @@ export class Insert {
   readonly #routes: RouteCache | undefined
   readonly #i32: Int32Array
   readonly #bytes: DataView
-  #kind = RECORD
-  /** What is inserted, in memory of this object's own: four more bytes can be read behind it. */
-  readonly #key = new Uint8Array(LONGEST + 4)
-  readonly #keyBytes = new DataView(this.#key.buffer)
-  #end = 0
-  #value: Uint8Array = new Uint8Array(0)
-  #valueAt = 0
-  #valueLength = 0
-  #version = OF_CHANGE
+  readonly #item: Item
   #condition = ANY_VERSION
-  /** CROSSING: the blob; COPY: the base of the frame that holds the subtree as its root, and its packed bytes. */
-  #graft = 0
-  #graftSize = 0
 
   constructor(pool: Pool, latch: Latch, routes?: RouteCache) {
     this.#pool = pool
@@ -102,6 +77,7 @@ export class Insert {
     this.#routes = routes
     this.#i32 = new Int32Array(pool.u8.buffer)
     this.#bytes = new DataView(pool.u8.buffer)
+    this.#item = new Item(pool)
   }
 
   /**
@@ -118,40 +94,34 @@ export class Insert {
     version: number,
     condition: number,
   ): number {
-    this.#kind = RECORD
     this.#condition = condition
-    this.#value = value
-    this.#valueAt = valueAt
-    this.#valueLength = valueLength
-    this.#version = version
-    return this.#run(key, at, length)
+    this.#item.setKey(key, at, length)
+    this.#item.setRecord(value, valueAt, valueLength, version)
+    return this.#run()
   }
 
   /** Hangs blob `blob` at a key below which nothing exists. */
   hangBlob(key: Uint8Array, at: number, length: number, blob: number): void {
-    this.#kind = CROSSING
     this.#condition = ANY_VERSION
-    this.#graft = blob
-    this.#run(key, at, length)
+    this.#item.setKey(key, at, length)
+    this.#item.setGraft(CROSSING, blob, 0)
+    this.#run()
   }
 
   /** Hangs a copy of the tree in the frame at `base`, `size` bytes packed, at a key below which nothing exists. */
   hangCopy(key: Uint8Array, at: number, length: number, base: number, size: number): void {
-    this.#kind = COPY
     this.#condition = ANY_VERSION
-    this.#graft = base
-    this.#graftSize = size
-    this.#run(key, at, length)
+    this.#item.setKey(key, at, length)
+    this.#item.setGraft(COPY, base, size)
+    this.#run()
   }
 
-  #run(key: Uint8Array, at: number, length: number): number {
-    copyBytes(key, at, this.#key, 0, length)
-    this.#end = length
-    let routes = this.#kind === RECORD ? this.#routes : undefined
+  #run(): number {
+    let routes = this.#item.kind === RECORD ? this.#routes : undefined
     for (let attempt = 0; ; attempt++) {
       const outcome = this.#descend(routes)
       if (outcome >= 0) {
-        if (routes !== undefined && routes.wanted >= 0) routes.keep(this.#keyBytes)
+        if (routes !== undefined && routes.wanted >= 0) routes.keep(this.#item.keyBytes)
         return outcome
       }
       if (outcome !== RETRY) return outcome
@@ -170,7 +140,7 @@ export class Insert {
     }
     // Only the frame at hand must stay resident, and the one that a subtree is copied from.
     pool.slots.unpinAll()
-    if (this.#kind === COPY) pool.slots.pin(this.#graft >> FRAME_SHIFT)
+    if (this.#item.kind === COPY) pool.slots.pin(this.#item.graft >> FRAME_SHIFT)
     return pool.fetch(blob)
   }
 
@@ -202,9 +172,7 @@ export class Insert {
     const { u8, u16 } = pool
     const i32 = this.#i32
     const bytes = this.#bytes
-    const end = this.#end
-    const key = this.#key
-    const keyBytes = this.#keyBytes
+    const { key, keyBytes, end } = this.#item
     let at = 0
     let slot = 0
     let version = 0
@@ -303,11 +271,7 @@ export class Insert {
    * Else makes room: RETRY; on the shared side EXCLUSIVE.
    */
   #latchFor(slot: number, version: number, at: number, more: number): number {
-    const rest = this.#end - at
-    let need = more
-    if (this.#kind === RECORD) need += leafSize(rest, this.#valueLength)
-    else if (this.#kind === CROSSING) need += crossingSize(rest)
-    else need += edgeSize(rest) + this.#graftSize
+    const need = more + this.#item.size(at)
     if (this.#pool.space.room(slot << FRAME_SHIFT, SPILL_RESERVE) >= need) return this.#latch.begin(slot, version)
     if (!this.#latch.isExclusive) return this.#unchanged(slot, version) ? EXCLUSIVE : RETRY
     makeRoom(this.#pool, slot, need)
@@ -319,42 +283,13 @@ export class Insert {
     return this.#unchanged(slot, version) ? HELD_BACK : RETRY
   }
 
-  /** Allocates the item for the key bytes from `at` on; returns its reference. */
-  #place(base: number, at: number): number {
-    const pool = this.#pool
-    const rest = this.#end - at
-    if (this.#kind === CROSSING) return makeCrossing(pool, base, this.#key, at, rest, this.#graft)
-    if (this.#kind === COPY) {
-      const root = cloneSubtree(pool, this.#graft, this.#graft + H_ROOT, base)
-      return makeEdge(pool, base, this.#key, at, rest, root)
-    }
-    const leaf = base + pool.space.allocate(base, leafSize(rest, this.#valueLength))
-    pool.u8[leaf] = LEAF
-    pool.u16[(leaf + LEAF_KEY_START) >> 1] = LEAF_HEAD
-    pool.u16[(leaf + LEAF_SUFFIX) >> 1] = rest
-    copyBytes(this.#key, at, pool.u8, leaf + LEAF_HEAD, rest)
-    this.#writeValue(leaf, leaf + LEAF_HEAD + rest)
-    return refOf(leaf - base)
-  }
-
-  #writeValue(leaf: number, valueAt: number): void {
-    const { u8, u16, u32 } = this.#pool
-    const n = this.#valueLength
-    const version = this.#version === OF_CHANGE ? this.#pool.seq : this.#version
-    u8[leaf + LEAF_VALUE_HIGH] = n >>> 16
-    u16[(leaf + LEAF_VALUE) >> 1] = n & 0xffff
-    u32[(leaf + LEAF_VERSION) >> 2] = version >>> 0
-    u32[(leaf + LEAF_VERSION + 4) >> 2] = Math.floor(version / 4294967296)
-    copyBytes(this.#value, this.#valueAt, u8, valueAt, n)
-  }
-
   #fillEmpty(slot: number, version: number, refOffset: number, at: number): number {
     if (this.#condition > 0) return this.#absent(slot, version)
     const pool = this.#pool
     slot = this.#latchFor(slot, version, at, 0)
     if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
-    pool.u16[(base + refOffset) >> 1] = this.#place(base, at)
+    pool.u16[(base + refOffset) >> 1] = this.#item.place(base, at)
     this.#latch.end(slot, true)
     return INSERTED
   }
@@ -362,7 +297,7 @@ export class Insert {
   #replace(slot: number, version: number, refOffset: number, leafOffset: number): number {
     const pool = this.#pool
     const { u16, u32 } = pool
-    if (this.#kind !== RECORD) throw new Error('a subtree is hung where a key is')
+    if (this.#item.kind !== RECORD) throw new Error('a subtree is hung where a key is')
     const leaf = (slot << FRAME_SHIFT) + leafOffset
     if (this.#condition !== ANY_VERSION && leafVersion(u32, leaf) !== this.#condition) {
       return this.#unchanged(slot, version) ? HELD_BACK : RETRY
@@ -370,16 +305,16 @@ export class Insert {
     const start = u16[(leaf + LEAF_KEY_START) >> 1]
     const suffix = u16[(leaf + LEAF_SUFFIX) >> 1]
     const old = nodeSize(pool, leaf)
-    const size = align8(start + suffix + this.#valueLength)
+    const size = align8(start + suffix + this.#item.valueLength)
     const inPlace = size <= old
-    slot = inPlace ? this.#latch.begin(slot, version) : this.#latchFor(slot, version, this.#end - suffix, 0)
+    slot = inPlace ? this.#latch.begin(slot, version) : this.#latchFor(slot, version, this.#item.end - suffix, 0)
     if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
     if (inPlace) {
-      this.#writeValue(base + leafOffset, base + leafOffset + start + suffix)
+      this.#item.writeValue(base + leafOffset, base + leafOffset + start + suffix)
       if (size < old) pool.space.abandon(base, old - size)
     } else {
-      u16[(base + refOffset) >> 1] = this.#place(base, this.#end - suffix)
+      u16[(base + refOffset) >> 1] = this.#item.place(base, this.#item.end - suffix)
       pool.space.abandon(base, old)
     }
     this.#latch.end(slot, true)
@@ -408,7 +343,7 @@ export class Insert {
       addChild(pool, base, node, 0, byte, leafRef)
     }
     this.#branch(base, node, at + shared)
-    u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
+    u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#item.key, at, shared, refOf(node - base))
     this.#latch.end(slot, true)
     return INSERTED
   }
@@ -431,7 +366,7 @@ export class Insert {
     const node = newNode4(pool, base)
     addChild(pool, base, node, 0, u8[bytes + shared], below)
     this.#branch(base, node, at + shared)
-    u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#key, at, shared, refOf(node - base))
+    u16[(base + refOffset) >> 1] = makeEdge(pool, base, this.#item.key, at, shared, refOf(node - base))
     pool.space.abandon(base, isBlob ? blobSize(rest + shared + 1) : prefixSize(rest + shared + 1))
     this.#latch.end(slot)
     return INSERTED
@@ -440,11 +375,11 @@ export class Insert {
   /** Puts the item into a fresh Node4: as its terminal when the key ends there, else as a child. */
   #branch(base: number, node: number, at: number): void {
     const { u16 } = this.#pool
-    if (at === this.#end) {
-      if (this.#kind !== RECORD) throw new Error('a subtree is hung where keys are')
-      u16[(node + INNER_TERMINAL) >> 1] = this.#place(base, at)
+    if (at === this.#item.end) {
+      if (this.#item.kind !== RECORD) throw new Error('a subtree is hung where keys are')
+      u16[(node + INNER_TERMINAL) >> 1] = this.#item.place(base, at)
     } else {
-      addChild(this.#pool, base, node, 0, this.#key[at], this.#place(base, at + 1))
+      addChild(this.#pool, base, node, 0, this.#item.key[at], this.#item.place(base, at + 1))
     }
   }
 
@@ -454,9 +389,9 @@ export class Insert {
     slot = this.#latchFor(slot, version, at + 1, NODE256_SIZE)
     if (slot < 0) return slot
     const base = slot << FRAME_SHIFT
-    const ref = this.#place(base, at + 1)
+    const ref = this.#item.place(base, at + 1)
     const keepsShape = !isFull(pool, base + nodeOffset)
-    addChild(pool, base, base + nodeOffset, base + refOffset, this.#key[at], ref)
+    addChild(pool, base, base + nodeOffset, base + refOffset, this.#item.key[at], ref)
     this.#latch.end(slot, keepsShape)
     return INSERTED
   }

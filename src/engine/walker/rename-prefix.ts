@@ -10,7 +10,8 @@ import { C_MOVES, C_RENAMES } from '../shared.ts'
 import { copyBytes } from './bytes.ts'
 import { cloneSubtree, measureSubtree } from './clone.ts'
 import type { Erase } from './erase.ts'
-import { ANY_VERSION, advanceLeaf, type Insert, LONGEST } from './insert.ts'
+import { ANY_VERSION, advanceLeaf, type Insert } from './insert.ts'
+import { LONGEST } from './item.ts'
 import { leafValueLength, leafVersion, nodeAt, nodeSize } from './node.ts'
 
 /** A subtree of at most this many bytes is copied into its new frame; a larger one becomes a blob of its own. */
