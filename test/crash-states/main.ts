@@ -103,6 +103,9 @@ function showSyncs({ seed, workload, line, json }: Given): number {
 }
 
 function showState(id: string, directory: string | undefined): number {
+  if (!/^[^:]+:\d+:./.test(id) || !recordingNames().includes(id.split(':')[0])) {
+    program.error(`error: ${id} is no state: they are called workload.mode:seed:cut.choice, as failures and --list say`)
+  }
   const { recording, state, wrong } = again(id)
   const { done } = state.moment
   const { steps } = recording.history
