@@ -3,21 +3,12 @@
  * STORE/holtfs.log and an IPC channel; the child says "ready" or why not over the channel and then lets go of it.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  realpathSync,
-  rmdirSync,
-  statSync,
-  unlinkSync,
-} from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, realpathSync, rmdirSync, statSync, unlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { HoltError, oneLine } from '../errors.ts'
 import { findMount, MOUNT_TYPE } from '../fs/fuse/mount-table.ts'
 import { checkStoreDirectory } from '../fs/store-directory.ts'
+import { makeDirectory } from '../journal/make-directory.ts'
 import { openOwnFile } from '../journal/own-file.ts'
 
 /** Name of the server's log in the store's directory. */
@@ -41,7 +32,7 @@ export async function mountInBackground(store: string, mountpoint: string, readO
     await start('ignore', 'run it with -f to see why')
     return checkAnswer(mountpoint)
   }
-  const firstMade = mkdirSync(store, { recursive: true, mode: 0o700 })
+  const firstMade = makeDirectory(store)
   const logPath = join(store, LOG_NAME)
   const isNewLog = !existsSync(logPath)
   const log = openOwnFile(logPath, O_WRONLY | O_APPEND | O_CREAT)

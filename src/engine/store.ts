@@ -6,11 +6,12 @@
  * Recovery is the last checkpoint plus the write-ahead log behind it. Whatever is wrong with the store is found before
  * anything in it is changed.
  */
-import { constants, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { constants, existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { ADVICE, HoltError, hostError } from '../errors.ts'
 import { DURABILITIES, type Durability } from '../journal/durability.ts'
 import { Journal } from '../journal/journal.ts'
+import { makeDirectory } from '../journal/make-directory.ts'
 import { replay } from '../journal/replay.ts'
 import { listSegments } from '../journal/segments.ts'
 import { createJournalShared } from '../journal/shared.ts'
@@ -278,13 +279,16 @@ function atHost<T>(what: string, step: () => T): T {
 /** Makes sure that `directory` is a store or can become one. */
 function prepareDirectory(directory: string, storage: Storage, readOnly: boolean): void {
   if (storage !== hostStorage) {
-    if (!existsSync(directory)) mkdirSync(directory, { recursive: true, mode: 0o700 })
+    if (!existsSync(directory)) makeDirectory(directory)
     return
   }
   if (!existsSync(directory)) {
     if (readOnly)
-      throw new HoltError('HOLT_NOT_A_STORE', `${directory} does not exist: name a store (to read makes none)`)
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+      throw new HoltError(
+        'HOLT_NOT_A_STORE',
+        `${directory} does not exist: name a store; one that is only read is not made`,
+      )
+    makeDirectory(directory)
     syncAncestors(directory)
     return
   }

@@ -8,12 +8,13 @@
  * one after the other, is answered EIO (restarts.ts); when none comes to serving at all, everything is, until the mount is gone.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync } from 'node:fs'
+import { closeSync, existsSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
 import { takeLock } from '../engine/store-lock.ts'
 import { HoltError } from '../errors.ts'
+import { makeDirectory } from '../journal/make-directory.ts'
 import { startThread } from '../thread.ts'
 import { checkApart } from './apart.ts'
 import { attach, attachAsUser, checkDevice, checkMountPoint, isRoot, openDevice, unmountNow } from './fuse/mount.ts'
@@ -230,7 +231,7 @@ class Supervisor {
 /** The lock that is held as long as the mount. When there is nothing to lock, the server tells better why. */
 function lockFor({ store, readOnly }: MountStoreOptions): number | undefined {
   try {
-    if (!readOnly && !existsSync(store)) mkdirSync(store, { recursive: true, mode: 0o700 })
+    if (!readOnly && !existsSync(store)) makeDirectory(store)
     return takeLock(store, readOnly)
   } catch (error) {
     if (error instanceof HoltError) throw error

@@ -10,7 +10,6 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -20,6 +19,7 @@ import {
 } from 'node:fs'
 import { constants as system } from 'node:os'
 import { hostMapping } from './file-mapping.ts'
+import { makeDirectory } from './make-directory.ts'
 import { openOwnFile } from './own-file.ts'
 import { allocate, copyRange, punchHole, seek } from './sparse.ts'
 
@@ -114,7 +114,7 @@ export const hostStorage: Storage = {
   },
   rename: (from, to) => renameSync(from, to),
   unlink: path => unlinkSync(path),
-  mkdir: path => void mkdirSync(path, { recursive: true, mode: 0o700 }),
+  mkdir: path => void makeDirectory(path),
   list(path) {
     try {
       return readdirSync(path)

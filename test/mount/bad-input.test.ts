@@ -45,6 +45,7 @@ test('mount points that cannot be used', async t => {
   t.regex(await refused(t, mount, 'mount', store, join(directory, 'absent')), /absent does not exist/)
   t.regex(await refused(t, mount, 'mount', store, join(directory, 'file')), /file is not a directory/)
   t.regex(await refused(t, mount, 'mount', join(directory, 'new/deep/store'), join(directory, 'absent')), /absent/)
+  t.regex(await refused(t, mount, 'mount', '/proc/absent/store', path), /ENOENT.*mkdir '\/proc\/absent'/)
   await mount.mount()
   t.regex(await refused(t, mount, 'mount', `${store}-2`, path), /mnt is already a fuse\.holtfs mount of .*store/)
   await mount.umount()
