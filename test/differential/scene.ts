@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Statx, statx } from '../support/statx.ts'
-import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, type ErrnoName, type Path } from '../support/syscalls.ts'
+import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, call, type ErrnoName, type Path } from '../support/syscalls.ts'
 
 /** A step's name and what it came to. */
 export type Outcome = [step: string, outcome: unknown]
@@ -87,10 +87,12 @@ export class Scene {
     return name
   }
 
-  /** Begins a moment: times set from now on are known by its name. */
+  /** Begins a moment: times set from now on are known by its name. Waits for the kernel's own clock, which ticks. */
   moment(name: string): void {
     sleep(PAUSE)
-    this.#moments.push({ name, from: Date.now() - BEHIND })
+    const now = Date.now()
+    this.#moments.push({ name, from: now - BEHIND })
+    while (tickedClock() < now - BEHIND) sleep(1)
   }
 
   /** The moment in which a time lies, or the time itself when it lies in none. */
@@ -134,6 +136,14 @@ function readable(read: () => unknown): unknown {
   }
 }
 
+/** Milliseconds since 1970 on the clock by which the kernel's filesystems stamp files: that of its last tick. */
+function tickedClock(): number {
+  call('int clock_gettime(int, void *)', CLOCK_REALTIME_COARSE, timespec)
+  return Number(timespec.readBigInt64LE(0)) * 1000 + Number(timespec.readBigInt64LE(8)) / 1e6
+}
+
+const CLOCK_REALTIME_COARSE = 5
+const timespec = Buffer.alloc(16)
 const sleepWord = new Int32Array(new SharedArrayBuffer(4))
 
 function sleep(milliseconds: number): void {

@@ -104,6 +104,8 @@ function mapped(scene: Scene): void {
   own.bytes.set(Buffer.from('private'), 7000)
   scene.see('read of what was stored', pread(fd, 20, 4990))
   scene.see('write seen by the mapping', [pwrite(fd, 'written', 6000), shared.bytes.slice(5990, 6010)])
+  // From now on the first store to a page is noticed, however the kernel has mapped it.
+  shared.sync()
   scene.moment('synced')
   shared.bytes[1] = 65
   scene.see('msync', shared.sync())
