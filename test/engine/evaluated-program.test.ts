@@ -7,7 +7,12 @@ import { emptyDirectory } from './store-fixture.ts'
 
 const library = JSON.stringify(join(PROJECT, 'dist/index.js'))
 
-for (const type of [[], ['--input-type=module'], ['--input-type', 'module']]) {
+for (const type of [
+  [],
+  ['--input-type=module'],
+  ['--input-type', 'module'],
+  ['--expose-gc', '--max-old-space-size=500'],
+]) {
   test(`what node ${type.join(' ')} -e puts is durable soon`, t => {
     const program = `import(${library}).then(({ openTree }) => {
       const tree = openTree(${JSON.stringify(emptyDirectory(t))})
