@@ -52,7 +52,8 @@ function withSmallerPart(target: Target, input: Input, index: number, stillShows
     while (best[index].bytes.length > size && attempt(bytes => bytes.subarray(0, bytes.length - size)));
   }
   for (let size = best[index].bytes.length >> 1; size >= 8; size >>= 1) {
-    for (let at = 0; at < best[index].bytes.length; at += size) attempt(bytes => bytes.fill(0, at, at + size))
+    for (let at = 0; at < best[index].bytes.length; at += size)
+      attempt(bytes => bytes.fill(0, at, Math.min(at + size, bytes.length)))
   }
   return best
 }

@@ -24,6 +24,7 @@ const ROOM = 8192
 /** Bytes that belong to nobody, sixteen of them in a row. */
 const STALE_REQUEST = Buffer.from('<stale request!>')
 const STALE_REPLY = Buffer.from('{stale reply...}')
+const MOST_OF_A_FILE = 16 << 20
 const STALE_REQUESTS = Buffer.alloc(wire.MESSAGE_SIZE, STALE_REQUEST)
 const STALE_REPLIES = Buffer.alloc(wire.MESSAGE_SIZE, STALE_REPLY)
 
@@ -169,10 +170,38 @@ function mutateRequest(part: Part, random: Random): boolean {
   return true
 }
 
+/** A host that, unlike one with sparse files, has memory for each byte of a file: it takes none that are too large for that. */
+class SmallFiles extends PowerCutStorage {
+  override write(fd: number, source: Uint8Array, at: number, length: number, position: number): void {
+    assertSmall(position + length)
+    super.write(fd, source, at, length, position)
+  }
+
+  override truncate(fd: number, length: number): void {
+    assertSmall(length)
+    super.truncate(fd, length)
+  }
+
+  override allocate(fd: number, mode: number, position: number, length: number): void {
+    assertSmall(position + length)
+    super.allocate(fd, mode, position, length)
+  }
+
+  override copyRange(from: number, fromPosition: number, to: number, toPosition: number, length: number): number {
+    assertSmall(toPosition + length)
+    return super.copyRange(from, fromPosition, to, toPosition, length)
+  }
+}
+
+function assertSmall(end: number): void {
+  if (end <= MOST_OF_A_FILE) return
+  throw Object.assign(new Error('EFBIG: file too large, write'), { code: 'EFBIG', errno: -27, syscall: 'write' })
+}
+
 function run(input: Input): string {
   const store = openStore()
   const shared = createFsShared()
-  const storage = new PowerCutStorage()
+  const storage = new SmallFiles()
   storage.mkdir('/store')
   const data = new DataFiles(storage, '/store/data', shared)
   const filesystem = new FileSystem(store.tree, data, shared, { readOnly: false, statfsPath: '/' })
