@@ -4,9 +4,9 @@
  * So the gate is held for one copy of a frame, some 30 µs. No key changes, so nothing is logged.
  */
 import { ADVICE, HoltError } from '../errors.ts'
-import { DATA_START, FRAME_SHIFT, FRAME_SIZE } from '../limits.ts'
+import { FRAME_SHIFT } from '../limits.ts'
 import type { Gate } from './gate.ts'
-import { H_BLOB, H_EPOCH, H_ROOT, H_USED } from './layout.ts'
+import { H_BLOB, H_EPOCH, H_ROOT, H_USED, imageBytes } from './layout.ts'
 import { Pool } from './pool.ts'
 import { C_EPOCH, C_FAILED, createEngineShared } from './shared.ts'
 import { measureSubtree } from './walker/clone.ts'
@@ -59,7 +59,7 @@ export class FrameCopies {
     const version = Atomics.load(pool.version, slot)
     if ((version & 1) !== 0 || Atomics.load(pool.blobOf, slot) !== blob) return false
     const from = baseOf(slot)
-    const used = Math.min(FRAME_SIZE, Math.max(DATA_START, pool.u32[(from + H_USED) >> 2]))
+    const used = imageBytes(pool.u32[(from + H_USED) >> 2])
     this.own.u8.set(pool.u8.subarray(from, from + used), baseOf(to))
     this.#slots.push(slot)
     this.#versions.push(version)

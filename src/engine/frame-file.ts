@@ -17,6 +17,7 @@ import {
   H_MAGIC,
   H_PAGE_CRCS,
   H_USED,
+  imageBytes,
 } from './layout.ts'
 import type { FrameStorage } from './scratch.ts'
 
@@ -42,7 +43,7 @@ export class FrameFile {
 
   /** Copies the frame at `base` of the pool aside; {@link writeCopy} writes that copy. */
   copy(pool: Uint8Array, base: number): void {
-    const used = Math.min(FRAME_SIZE, Math.max(DATA_START, new DataView(pool.buffer).getUint32(base + H_USED, true)))
+    const used = imageBytes(new DataView(pool.buffer).getUint32(base + H_USED, true))
     this.#scratch.set(pool.subarray(base, base + used))
     this.#scratch.fill(0, used, Math.ceil(used / PAGE_SIZE) * PAGE_SIZE)
   }

@@ -5,7 +5,7 @@
  * A child reference is 16 bits: (byte offset - DATA_START) / 8 + 1, and 0 means none. So whatever 16 bits a torn read
  * delivers, the offset stays inside the frame or the padding behind it (I1).
  */
-import { DATA_START } from '../limits.ts'
+import { DATA_START, FRAME_SIZE } from '../limits.ts'
 
 /** "HOLT" "FRM1" as two words. */
 export const FRAME_MAGIC_LOW = 0x544c4f48
@@ -133,4 +133,9 @@ export function prefixSize(length: number): number {
 
 export function blobSize(length: number): number {
   return align8(BLOB_BYTES + length)
+}
+
+/** Bytes to copy of a frame whose header says that `used` are: it may be torn, or made to attack. */
+export function imageBytes(used: number): number {
+  return Math.min(FRAME_SIZE, Math.max(DATA_START, used))
 }

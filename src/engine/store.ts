@@ -279,7 +279,7 @@ function atHost<T>(what: string, step: () => T): T {
 /** Makes sure that `directory` is a store or can become one. */
 function prepareDirectory(directory: string, storage: Storage, readOnly: boolean): void {
   if (storage !== hostStorage) {
-    if (!existsSync(directory)) makeDirectory(directory)
+    makeDirectory(directory)
     return
   }
   if (!existsSync(directory)) {

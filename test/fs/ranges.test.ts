@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import test from 'ava'
 import { hostStorage, type Storage } from '../../src/journal/storage.ts'
 import { type Attributes, FsFixture, ROOT } from '../support/fs-fixture.ts'
+import { hostFailure } from '../support/host-failure.ts'
 import { metadataFactories } from '../support/metadata-factories.ts'
 
 const { EFBIG, EINVAL, EISDIR, ENODEV, ENOENT, ENOSPC, ENXIO, EOPNOTSUPP } = constants.errno
@@ -16,7 +17,7 @@ const HOLE = 4
 const MB = 1 << 20
 
 const unsupported = (): never => {
-  throw Object.assign(new Error('not here'), { code: 'ENOTSUP', errno: -EOPNOTSUPP, syscall: 'fallocate' })
+  throw hostFailure('ENOTSUP', 'fallocate', 'not here')
 }
 /** Hosts as they are, that make holes and do not zero, and that can do nothing of it. */
 const hosts: Record<string, Storage> = {
@@ -174,7 +175,7 @@ for (const [store, create] of Object.entries(metadataFactories)) {
     allocate(fd, mode, position, length) {
       hostStorage.allocate(fd, mode, position, failing ? length >> 1 : length)
       if (failing) {
-        throw Object.assign(new Error('no space'), { code: 'ENOSPC', errno: -ENOSPC, syscall: 'fallocate' })
+        throw hostFailure('ENOSPC', 'fallocate', 'no space')
       }
     },
   }

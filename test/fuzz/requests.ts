@@ -12,6 +12,7 @@ import * as wire from '../../src/fs/fuse/wire.ts'
 import { createFsShared } from '../../src/fs/shared.ts'
 import { message } from '../fuse/message.ts'
 import { ACCESS, acl } from '../support/acl.ts'
+import { hostFailure } from '../support/host-failure.ts'
 import { PowerCutStorage } from '../support/power-cut-storage.ts'
 import type { Random } from '../support/random.ts'
 import type { Input, Part } from './input.ts'
@@ -194,8 +195,7 @@ class SmallFiles extends PowerCutStorage {
 }
 
 function assertSmall(end: number): void {
-  if (end <= MOST_OF_A_FILE) return
-  throw Object.assign(new Error('EFBIG: file too large, write'), { code: 'EFBIG', errno: -27, syscall: 'write' })
+  if (end > MOST_OF_A_FILE) throw hostFailure('EFBIG', 'write', 'EFBIG: file too large, write')
 }
 
 function run(input: Input): string {

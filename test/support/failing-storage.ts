@@ -11,8 +11,8 @@
  *       if (!storage.hasFailed) break    // fewer than n calls: every one of them has failed once
  *     }
  */
-import { constants } from 'node:os'
 import type { FileMapping, Storage } from '../../src/journal/storage.ts'
+import { hostFailure } from './host-failure.ts'
 import { PowerCutStorage } from './power-cut-storage.ts'
 
 export type StorageCall = Exclude<keyof Storage, 'mapping'> | 'map'
@@ -231,8 +231,6 @@ export class FailingStorage implements Storage {
     if (!this.#isDead) this.failures.push({ kind, path })
     if (this.#options.kills === true) this.#isDead = true
     const code = this.#options.code ?? 'EIO'
-    const errno = -(constants.errno as Record<string, number>)[code]
-    const message = `${code}: injected failure of ${kind}, call ${this.calls}, ${path}`
-    throw Object.assign(new Error(message), { code, errno, syscall: kind })
+    throw hostFailure(code, kind, `${code}: injected failure of ${kind}, call ${this.calls}, ${path}`)
   }
 }
